@@ -1,0 +1,164 @@
+package inject
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+)
+
+// overrides are the user's own settings of injected containers, kept in an
+// annotation for the next injection (INJ-61).
+type overrides struct {
+	Containers     []corev1.Container `json:"containers,omitempty"`
+	InitContainers []corev1.Container `json:"initContainers,omitempty"`
+}
+
+func parseOverrides(annotations map[string]string) (overrides, error) {
+	var o overrides
+	if text, ok := annotations[annotationOverrides]; ok {
+		if err := json.Unmarshal([]byte(text), &o); err != nil {
+			return o, fmt.Errorf("annotation %s: %w", annotationOverrides, err)
+		}
+	}
+	return o, nil
+}
+
+// applyOverrides lays the user's containers of the same name over the injected
+// ones (INJ-60) and remembers them.
+func (n *injection) applyOverrides() error {
+	kept, err := parseOverrides(n.original.Annotations)
+	if err != nil {
+		return err
+	}
+	earlier := sidecarStatus{}
+	if n.status != nil {
+		earlier = *n.status
+	}
+	var applied overrides
+	for _, c := range n.injected.Spec.Containers {
+		if slices.Contains(earlier.Containers, c.Name) {
+			continue
+		}
+		if o := n.override(c.Name, kept.Containers); o != nil {
+			applied.Containers = append(applied.Containers, *o)
+			if err := n.overlay(&n.pod.Spec.Containers, "containers", *o); err != nil {
+				return fmt.Errorf("failed to apply sidecar container: %w", err)
+			}
+		}
+	}
+	for _, c := range n.injected.Spec.InitContainers {
+		if slices.Contains(earlier.InitContainers, c.Name) {
+			continue
+		}
+		if o := n.override(c.Name, kept.InitContainers); o != nil {
+			applied.InitContainers = append(applied.InitContainers, *o)
+			if err := n.overlay(&n.pod.Spec.InitContainers, "initContainers", *o); err != nil {
+				return fmt.Errorf("failed to apply sidecar init container: %w", err)
+			}
+		}
+	}
+	if n.status == nil && (applied.Containers != nil || applied.InitContainers != nil) {
+		text, err := json.Marshal(applied)
+		if err != nil {
+			return err
+		}
+		setAnnotation(n.pod, annotationOverrides, string(text))
+	}
+	n.adjustInitUser()
+	return nil
+}
+
+// override is what the user says of an injected container: the annotation's
+// word, else the pod's own container of that name. Image "auto" says nothing.
+func (n *injection) override(name string, kept []corev1.Container) *corev1.Container {
+	own := containerNamed(kept, name)
+	if own == nil {
+		own = containerNamed(n.original.Spec.Containers, name)
+	}
+	if own == nil {
+		own = containerNamed(n.original.Spec.InitContainers, name)
+	}
+	if own == nil {
+		return nil
+	}
+	own = own.DeepCopy()
+	if own.Image == autoImage {
+		own.Image = ""
+	}
+	return own
+}
+
+// overlay merges one container onto the list's container of that name.
+func (n *injection) overlay(list *[]corev1.Container, field string, over corev1.Container) error {
+	base, err := toTree(&corev1.Pod{Spec: corev1.PodSpec{Containers: *list}})
+	if err != nil {
+		return err
+	}
+	patch, err := toTree(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{over}}})
+	if err != nil {
+		return err
+	}
+	merged, err := n.merge(base, map[string]any{"spec": map[string]any{"containers": patch["spec"].(map[string]any)["containers"]}})
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", field, over.Name, err)
+	}
+	pod, err := fromTree(merged)
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", field, over.Name, err)
+	}
+	*list = pod.Spec.Containers
+	return nil
+}
+
+// adjustInitUser carries the user ID that the user gives the proxy over to the
+// container that sets up or checks traffic capture (INJ-62).
+func (n *injection) adjustInitUser() {
+	own := sidecarOf(&n.original.Spec)
+	if own == nil || own.SecurityContext == nil {
+		return
+	}
+	user, grp := own.SecurityContext.RunAsUser, own.SecurityContext.RunAsGroup
+	if user == nil && grp == nil {
+		return
+	}
+	capture := containerNamed(n.pod.Spec.InitContainers, initContainer)
+	if capture == nil {
+		capture = containerNamed(n.pod.Spec.InitContainers, validationContainer)
+	}
+	if capture == nil {
+		return
+	}
+	tproxy := n.proxyConfig.InterceptionMode.String() == "TPROXY" || n.pod.Annotations[annotationInterceptionMode] == "TPROXY"
+	switch {
+	case tproxy:
+		// TPROXY needs root, whatever the user asked for.
+		if proxy := sidecarOf(&n.pod.Spec); proxy != nil && proxy.SecurityContext != nil {
+			proxy.SecurityContext.RunAsUser = ptr.To[int64](0)
+		}
+	case capture.Name == validationContainer && capture.SecurityContext != nil:
+		if user != nil {
+			capture.SecurityContext.RunAsUser = user
+		}
+		if grp != nil {
+			capture.SecurityContext.RunAsGroup = grp
+		}
+	}
+	// Traffic of user 0 must not escape capture.
+	if user == nil || *user == 0 {
+		return
+	}
+	if flag := slices.Index(capture.Args, "-u"); flag >= 0 && flag+1 < len(capture.Args) {
+		capture.Args[flag+1] = strconv.FormatInt(*user, 10)
+	}
+}
+
+func setAnnotation(pod *corev1.Pod, key, value string) {
+	if pod.Annotations == nil {
+		pod.Annotations = map[string]string{}
+	}
+	pod.Annotations[key] = value
+}
