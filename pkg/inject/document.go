@@ -10,91 +10,208 @@ import (
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
-// Result is what became of one document.
+// Result is what became of one document. Before and After are its canonical
+// JSON, fields unknown to the built-in types left out; both are nil for a
+// document without any object of a built-in or configured kind, which passes
+// through as it is (INJ-4, INJ-7).
 type Result struct {
-	// Canonical is the document in canonical form; nil passes it through as it
-	// was written.
-	Canonical []byte
-	Outcomes  []Outcome
+	Before, After json.RawMessage
+	Changes       []Change // one an object, in order
 }
 
-// Document injects every workload of a document.
+// Change is one object before and after. After is nil if it stays as it is.
+type Change struct {
+	Outcome
+	Before, After json.RawMessage
+}
+
+// Changed tells whether any object of the document was changed.
+func (r *Result) Changed() bool {
+	for _, c := range r.Changes {
+		if c.After != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Document injects every workload of a document. It fails with a
+// *report.InputError and then has changed nothing.
 func (i *Injector) Document(d *manifest.Document) (*Result, error) {
+	return walkDocument(d, i.kinds, i.PodTemplates, i.workload)
+}
+
+// editPods changes the pods of an opened workload in place, or leaves them.
+type editPods func(workload) (Outcome, error)
+
+// walker applies one edit to all objects of a document.
+type walker struct {
+	document *manifest.Document
+	kinds    map[string]kind
+	foreign  []PodTemplate
+	edit     editPods
+	result   Result
+}
+
+func walkDocument(d *manifest.Document, kinds map[string]kind, foreign []PodTemplate, edit editPods) (*Result, error) {
 	text, err := yaml.YAMLToJSON(d.Text)
 	if err != nil {
-		return nil, fmt.Errorf("error converting YAML to JSON: %w", err)
+		return nil, d.Explain(fmt.Errorf("error converting YAML to JSON: %w", err))
 	}
-	r := &Result{}
-	obj, err := i.object(text, r)
+	w := &walker{document: d, kinds: kinds, foreign: foreign, edit: edit}
+	w.result.Before, w.result.After, err = w.object(text, nil)
 	if err != nil {
 		return nil, err
 	}
-	if obj != nil {
-		r.Canonical, err = i.encoder.Marshal(obj)
-	}
-	return r, err
+	return &w.result, nil
 }
 
-type typeHead struct {
-	APIVersion string                           `json:"apiVersion"`
-	Kind       string                           `json:"kind"`
-	Metadata   struct{ Name, Namespace string } `json:"metadata"`
+// head is what tells an object's kind and name.
+type head struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name      string `json:"name"`
+		Namespace string `json:"namespace"`
+	} `json:"metadata"`
 }
 
-func (i *Injector) object(text []byte, r *Result) (any, error) {
-	var head typeHead
-	if err := json.Unmarshal(text, &head); err != nil {
-		return nil, err
+// object handles one object; path leads to it within the document.
+func (w *walker) object(text []byte, path []string) (before, after json.RawMessage, err error) {
+	var h head
+	if err := json.Unmarshal(text, &h); err != nil {
+		return nil, nil, w.fail(report.Object{}, path, decodingError(err))
 	}
-	if head.Kind == "List" {
-		return i.list(text, r)
+	object := report.Object{
+		APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name,
+		Location: w.document.Locate(path...),
 	}
-	k, ok := i.kinds[head.Kind]
-	_ = report.Object{}
-	if !ok {
-		return nil, nil
+	k, builtin := w.kinds[h.Kind]
+	switch {
+	case h.Kind == "List" && group(h.APIVersion) == "":
+		return w.list(text, path)
+	case builtin && k.serves(h.APIVersion):
+		return w.workload(text, object, path, k.open)
 	}
-	w, err := k.open(text)
-	if err != nil {
-		return nil, err
+	for _, t := range w.foreign {
+		if t.serves(h.APIVersion, h.Kind) {
+			return w.workload(text, object, path, t.open)
+		}
 	}
-	dec := i.decide(w.meta, w.spec)
-	if dec.reason != Injected {
-		return w.object, nil
+	o := Outcome{Object: object, Reason: NoPods}
+	switch {
+	case builtin:
+		o.Reason = ForeignKind
+		o.Warnings = []string{fmt.Sprintf("%s of %s is not the built-in kind; to inject it, name its pod template: --pod-template %s.%s=spec.template",
+			h.Kind, group(h.APIVersion), h.Kind, group(h.APIVersion))}
+	case h.Kind == "":
+		o.Reason = NotKubernetes
 	}
-	n, err := i.begin(w)
-	if err != nil {
-		return nil, err
-	}
-	if err := n.run(); err != nil {
-		return nil, err
-	}
-	*w.meta, *w.spec = n.pod.ObjectMeta, n.pod.Spec
-	return w.object, nil
+	w.result.Changes = append(w.result.Changes, Change{Outcome: o})
+	return nil, nil, nil
 }
-func (i *Injector) list(text []byte, r *Result) (any, error) {
-	var l struct {
-		Kind       string            `json:"kind,omitempty"`
-		APIVersion string            `json:"apiVersion,omitempty"`
-		Metadata   json.RawMessage   `json:"metadata"`
-		Items      []json.RawMessage `json:"items"`
+
+// workload decodes, edits and encodes one object that runs pods.
+func (w *walker) workload(text []byte, object report.Object, path []string, open func([]byte) (workload, error)) (before, after json.RawMessage, err error) {
+	load, err := open(text)
+	if err != nil {
+		return nil, nil, w.fail(object, path, decodingError(err))
 	}
+	if before, err = json.Marshal(load.object); err != nil {
+		return nil, nil, w.fail(object, path, err)
+	}
+	change := Change{Before: before}
+	if change.Outcome, err = w.edit(load); err != nil {
+		return nil, nil, w.fail(object, path, err)
+	}
+	change.Object = object
+	after = before
+	if change.Reason == Injected || change.Reason == Uninjected {
+		if after, err = json.Marshal(load.object); err != nil {
+			return nil, nil, w.fail(object, path, err)
+		}
+		change.After = after
+	}
+	w.result.Changes = append(w.result.Changes, change)
+	return before, after, nil
+}
+
+// objectList is a v1 List; its field order does not matter.
+type objectList struct {
+	APIVersion string            `json:"apiVersion,omitempty"`
+	Kind       string            `json:"kind,omitempty"`
+	Metadata   json.RawMessage   `json:"metadata"`
+	Items      []json.RawMessage `json:"items"`
+}
+
+// list handles the items of a List, nested ones too (INJ-12).
+func (w *walker) list(text []byte, path []string) (before, after json.RawMessage, err error) {
+	var l objectList
 	if err := json.Unmarshal(text, &l); err != nil {
-		return nil, err
+		return nil, nil, w.fail(report.Object{Kind: "List"}, path, decodingError(err))
 	}
 	if l.Metadata == nil {
 		l.Metadata = json.RawMessage("{}")
 	}
+	old := l
+	old.Items = make([]json.RawMessage, len(l.Items))
 	for n, item := range l.Items {
-		o, err := i.object(item, r)
+		b, a, err := w.object(item, append(path[:len(path):len(path)], "items", fmt.Sprint(n)))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if o != nil {
-			if l.Items[n], err = json.Marshal(o); err != nil {
-				return nil, err
-			}
+		if b == nil {
+			b, a = item, item
 		}
+		old.Items[n], l.Items[n] = b, a
 	}
-	return l, nil
+	if before, err = json.Marshal(old); err != nil {
+		return nil, nil, err
+	}
+	after, err = json.Marshal(l)
+	return before, after, err
+}
+
+func (w *walker) fail(object report.Object, path []string, err error) error {
+	return w.document.ExplainAt(object, path, err)
+}
+
+// decodingError words a JSON error as the peer does.
+func decodingError(err error) error {
+	return fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err)
+}
+
+// workload injects one workload.
+func (i *Injector) workload(w workload) (Outcome, error) {
+	var warnings []string
+	if i.Reinject == Clean {
+		u := &uninjection{meta: w.meta, spec: w.spec, owner: w.owner, bare: w.bare}
+		u.run()
+		warnings = u.warnings
+	}
+	d := i.decide(w.meta, w.spec)
+	if d.warning != "" {
+		warnings = append(warnings, d.warning)
+	}
+	if d.reason != Injected {
+		return Outcome{Reason: d.reason, Warnings: warnings}, nil
+	}
+	n, err := i.begin(w)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if err := n.run(); err != nil {
+		return Outcome{}, err
+	}
+	*w.meta, *w.spec = n.pod.ObjectMeta, n.pod.Spec
+	o := Outcome{
+		Reason:    Injected,
+		Templates: n.templates,
+		Revision:  firstOf(i.Revision, "default"),
+		Warnings:  append(warnings, n.warnings...),
+	}
+	if proxy := sidecarOf(w.spec); proxy != nil {
+		o.Image = proxy.Image
+	}
+	return o, nil
 }

@@ -94,11 +94,11 @@ func (n *injection) override(name string, kept []corev1.Container) *corev1.Conta
 
 // overlay merges one container onto the list's container of that name.
 func (n *injection) overlay(list *[]corev1.Container, field string, over corev1.Container) error {
-	base, err := toTree(&corev1.Pod{Spec: corev1.PodSpec{Containers: *list}})
+	base, err := treeOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: *list}})
 	if err != nil {
 		return err
 	}
-	patch, err := toTree(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{over}}})
+	patch, err := treeOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{over}}})
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (n *injection) applyTemplates() error {
 		return err
 	}
 	n.templates = n.selectTemplates(n.original.Annotations)
-	merged, err := toTree(n.original)
+	merged, err := treeOf(n.original)
 	if err != nil {
 		return err
 	}
@@ -253,17 +253,6 @@ func cutTimestamp(name string) (string, bool) {
 		return "", false
 	}
 	return name[:i], true
-}
-
-// toTree is the JSON tree of a pod.
-func toTree(pod *corev1.Pod) (map[string]any, error) {
-	text, err := json.Marshal(pod)
-	if err != nil {
-		return nil, err
-	}
-	var tree map[string]any
-	err = json.Unmarshal(text, &tree)
-	return tree, err
 }
 
 // fromTree is the pod of a JSON tree.

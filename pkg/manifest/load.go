@@ -1,0 +1,295 @@
+package manifest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// maxBytes limits one input: more is a mistake, or an attack.
+const maxBytes = 256 << 20
+
+// Loader reads manifests from where a user keeps them. The zero value reads
+// files and directories.
+type Loader struct {
+	// Stdin is what "-" reads.
+	Stdin io.Reader
+	// Fetch opens an http or https address; nil refuses them.
+	Fetch func(ctx context.Context, address string) (io.ReadCloser, error)
+	// Build renders a kustomization directory; nil refuses them.
+	Build func(dir string) ([]byte, error)
+	// Recursive descends into subdirectories.
+	Recursive bool
+}
+
+// Loaded is what was found.
+type Loaded struct {
+	Streams []*Stream
+	// Skipped are the files of directories that hold no Kubernetes objects.
+	Skipped []string
+}
+
+// Load reads every path: a file, a directory, an http(s) address, or "-". It
+// reports what is wrong with any of them.
+func (l Loader) Load(ctx context.Context, paths []string) (*Loaded, error) {
+	loaded := &Loaded{}
+	var problems []error
+	usedStdin := false
+	for _, path := range paths {
+		var err error
+		switch {
+		case path == "-" && usedStdin:
+			err = errors.New("standard input (-) can be read only once")
+		case path == "-":
+			usedStdin = true
+			err = l.loadReader(loaded, "-", l.Stdin)
+		case strings.HasPrefix(path, "http://"), strings.HasPrefix(path, "https://"):
+			err = l.loadAddress(ctx, loaded, path)
+		default:
+			err = l.loadPath(loaded, path)
+		}
+		if err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return loaded, errors.Join(problems...)
+}
+
+// LoadKustomization renders a kustomization directory.
+func (l Loader) LoadKustomization(dir string) (*Loaded, error) {
+	if l.Build == nil {
+		return nil, fmt.Errorf("%s: kustomizations cannot be built here", dir)
+	}
+	data, err := l.Build(dir)
+	if err != nil {
+		return nil, &report.InputError{Location: report.Location{File: dir}, Err: err}
+	}
+	s, err := Read(dir, data)
+	if err != nil {
+		return nil, err
+	}
+	return &Loaded{Streams: []*Stream{s}}, nil
+}
+
+func (l Loader) loadAddress(ctx context.Context, loaded *Loaded, address string) error {
+	if l.Fetch == nil {
+		return fmt.Errorf("%s: addresses cannot be read here; download it and give the file", address)
+	}
+	body, err := l.Fetch(ctx, address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }() // read to its end or failed already
+	return l.loadReader(loaded, address, body)
+}
+
+func (l Loader) loadReader(loaded *Loaded, name string, r io.Reader) error {
+	if r == nil {
+		return fmt.Errorf("%s: nothing to read", name)
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxBytes+1))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	s, err := Read(name, data)
+	if err != nil {
+		return err
+	}
+	loaded.Streams = append(loaded.Streams, s)
+	return nil
+}
+
+func (l Loader) loadPath(loaded *Loaded, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, errors.Unwrap(err))
+	}
+	if info.IsDir() {
+		return l.loadDirectory(loaded, path)
+	}
+	f, err := os.Open(path) //nolint:gosec // the user names the file
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // only read
+	return l.loadReader(loaded, path, f)
+}
+
+func (l Loader) loadDirectory(loaded *Loaded, dir string) error {
+	files, err := l.list(dir)
+	if err != nil {
+		return err
+	}
+	found := false
+	var problems []error
+	for _, file := range files {
+		one := &Loaded{}
+		if err := l.loadPath(one, file); err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		for _, s := range one.Streams {
+			if s.holdsObjects() {
+				loaded.Streams = append(loaded.Streams, s)
+				found = true
+			} else {
+				loaded.Skipped = append(loaded.Skipped, s.Name)
+			}
+		}
+	}
+	if !found && problems == nil {
+		hint := "it has no *.yaml, *.yml or *.json file with Kubernetes objects"
+		if !l.Recursive {
+			hint += "; -R looks into its subdirectories too"
+		}
+		return &report.InputError{Location: report.Location{File: dir}, Err: errors.New("no manifests in this directory"), Hint: hint}
+	}
+	return errors.Join(problems...)
+}
+
+// list gives the manifests of a directory, sorted. Kustomization files steer
+// -k and are not applied themselves.
+func (l Loader) list(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if path != dir && (!l.Recursive || strings.HasPrefix(entry.Name(), ".")) {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		switch entry.Name() {
+		case "kustomization.yaml", "kustomization.yml", "Kustomization":
+			return nil
+		}
+		if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files, err
+}
+
+// holdsObjects tells whether any document names a kind. What cannot be read is
+// taken for a manifest, so that its fault is told.
+func (s *Stream) holdsObjects() bool {
+	for _, d := range s.Documents {
+		var head struct {
+			APIVersion any `json:"apiVersion"`
+			Kind       any `json:"kind"`
+		}
+		text, err := yaml.YAMLToJSON(d.Text)
+		if err != nil {
+			return true
+		}
+		if json.Unmarshal(text, &head) == nil && head.Kind != nil && head.APIVersion != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Read cuts data into documents like Split, and a document of several JSON
+// values into one each (INJ-11). It refuses what is not text.
+func Read(name string, data []byte) (*Stream, error) {
+	if err := checkText(name, data); err != nil {
+		return nil, err
+	}
+	s, err := Split(name, data)
+	if err != nil {
+		return nil, err
+	}
+	var documents []Document
+	for _, d := range s.Documents {
+		documents = append(documents, d.jsonValues(data)...)
+	}
+	s.Documents = documents
+	for i := range s.Documents {
+		s.Documents[i].Index = i + 1
+	}
+	return s, nil
+}
+
+// checkText refuses binary and oversized input, and text that is not UTF-8.
+func checkText(name string, data []byte) error {
+	fault := func(at int, problem, hint string) error {
+		line := 1 + bytes.Count(data[:at], []byte("\n"))
+		column := at - bytes.LastIndexByte(data[:at], '\n')
+		return &report.InputError{Location: report.Location{File: name, Line: line, Column: column}, Err: errors.New(problem), Hint: hint}
+	}
+	if len(data) > maxBytes {
+		return &report.InputError{Location: report.Location{File: name}, Err: fmt.Errorf("more than %d MiB", maxBytes>>20), Hint: "split the input"}
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return fault(0, "UTF-16 text", "save the file as UTF-8")
+	}
+	if at := bytes.IndexByte(data, 0); at >= 0 {
+		return fault(at, "binary data, not YAML or JSON", "compressed charts and archives must be unpacked or rendered first")
+	}
+	if utf8.Valid(data) {
+		return nil
+	}
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size == 1 {
+			return fault(at, "invalid UTF-8", "save the file as UTF-8")
+		}
+		at += size
+	}
+	return nil
+}
+
+// jsonValues cuts a document that is a stream of JSON values into one document
+// each; any other document stays whole.
+func (d Document) jsonValues(data []byte) []Document {
+	raw := data[d.start:d.end]
+	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
+		return []Document{d}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	var ends []int
+	for {
+		var value json.RawMessage
+		err := decoder.Decode(&value)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return []Document{d} // YAML in flow style, or broken: not for us to tell
+		}
+		ends = append(ends, int(decoder.InputOffset()))
+	}
+	if len(ends) < 2 {
+		return []Document{d}
+	}
+	var values []Document
+	start := 0
+	for i, end := range ends {
+		if i == len(ends)-1 {
+			end = len(raw)
+		}
+		part := Document{Source: d.Source, start: d.start + start, end: d.start + end}
+		blank := len(raw[start:end]) - len(bytes.TrimLeft(raw[start:end], " \t\r\n"))
+		part.start += blank
+		part.Line = d.Line + bytes.Count(raw[:start+blank], []byte("\n"))
+		part.Text = normalizeLines(data[part.start:part.end])
+		values = append(values, part)
+		start = end
+	}
+	return values
+}
