@@ -45,6 +45,8 @@ type Options struct {
 	Reinject Reinjection
 	// PodTemplates opens kinds of other API groups.
 	PodTemplates []PodTemplate
+	// Namespace is that of objects which name none.
+	Namespace string
 	// Getenv is the environment that templates see; nil is an empty one.
 	Getenv func(string) string
 }

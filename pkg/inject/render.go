@@ -67,6 +67,7 @@ func (i *Injector) begin(w workload) (*injection, error) {
 	if w.bare {
 		n.owner = podOwner(n.original)
 	}
+	n.owner.Namespace = firstOf(n.owner.Namespace, i.Namespace)
 	if text, ok := w.meta.Annotations[annotationProxyConfig]; ok {
 		config, err := mesh.ApplyProxyConfig(i.Mesh.DefaultConfig, []byte(text))
 		if err != nil {

@@ -81,6 +81,14 @@ func (s *Stream) Splice(texts [][]byte) []byte {
 	return append(out, s.Data[pos:]...)
 }
 
+// Rename gives the stream and its documents another name.
+func (s *Stream) Rename(name string) {
+	s.Name = name
+	for i := range s.Documents {
+		s.Documents[i].Source = name
+	}
+}
+
 // Raw is the document as the stream has it, line ends included.
 func (s *Stream) Raw(i int) []byte {
 	return s.Data[s.Documents[i].start:s.Documents[i].end]

@@ -191,6 +191,9 @@ func topFields(text []byte) (map[string]json.RawMessage, error) {
 // overlay sets in message the fields that are given, zero values included, and
 // leaves the others alone. Null counts as not given.
 func overlay(message proto.Message, fields map[string]json.RawMessage) error {
+	if len(fields) == 0 {
+		return nil
+	}
 	text, err := json.Marshal(fields)
 	if err != nil {
 		return err

@@ -1,0 +1,346 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	meshconfig "istio.io/api/mesh/v1alpha1"
+
+	"github.com/meshctl/meshctl/internal/cluster"
+	"github.com/meshctl/meshctl/pkg/inject"
+	"github.com/meshctl/meshctl/pkg/inject/profile"
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// injectorFlags say which sidecar to add: the embedded default one, that of
+// configuration files, or a cluster's.
+type injectorFlags struct {
+	injectConfig, valuesFile, meshConfigFile string
+
+	fromCluster    bool
+	kubeconfig     string
+	context        string
+	clusterTimeout time.Duration
+	istioNamespace string
+
+	revision         string
+	set              []string
+	hub, tag         string
+	trustDomain      string
+	cni              bool
+	resources        resourceFlags
+	nativeSidecars   string
+	kubeVersion      string
+	compliancePolicy string
+	identity         string
+	proxyUID         int64
+	proxyGID         int64
+	webhookRules     bool
+	podTemplates     []string
+	namespace        string
+}
+
+// resourceFlags are what the proxy asks for and may use.
+type resourceFlags struct{ cpu, memory, cpuLimit, memoryLimit string }
+
+func (f *injectorFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.injectConfig, "inject-config", "", "injection config: the raw config, its ConfigMap, or a stream that holds it")
+	flags.StringVar(&f.valuesFile, "values", "", "installation values, in the same forms; default: the values in --inject-config, if it is a ConfigMap")
+	flags.StringVar(&f.meshConfigFile, "mesh-config", "", "mesh config, in the same forms")
+	flags.BoolVar(&f.fromCluster, "from-cluster", false, "read all three from the ConfigMaps of a cluster")
+	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file, with --from-cluster")
+	flags.StringVar(&f.context, "context", "", "kubeconfig context, with --from-cluster")
+	flags.DurationVar(&f.clusterTimeout, "cluster-timeout", 10*time.Second, "how long to wait for the cluster")
+	flags.StringVar(&f.istioNamespace, "istio-namespace", "istio-system", "namespace of the control plane")
+	flags.StringVar(&f.revision, "revision", "", "control plane revision")
+	flags.StringArrayVar(&f.set, "set", nil, "set a value: path=value, such as global.proxy.logLevel=debug; repeatable")
+	flags.StringVar(&f.hub, "hub", "", "image registry of the proxy")
+	flags.StringVar(&f.tag, "tag", "", "image tag of the proxy")
+	flags.StringVar(&f.trustDomain, "trust-domain", "", "trust domain of the mesh")
+	flags.BoolVar(&f.cni, "cni", false, "the cluster has the Istio CNI agent: no privileged init container")
+	flags.StringVar(&f.resources.cpu, "proxy-cpu", "", "CPU that the proxy requests")
+	flags.StringVar(&f.resources.memory, "proxy-memory", "", "memory that the proxy requests")
+	flags.StringVar(&f.resources.cpuLimit, "proxy-cpu-limit", "", "CPU that the proxy may use")
+	flags.StringVar(&f.resources.memoryLimit, "proxy-memory-limit", "", "memory that the proxy may use")
+	flags.StringVar(&f.nativeSidecars, "native-sidecars", "auto", "proxy as init container that keeps running: true, false, or auto (true from --kube-version 1.33 on)")
+	flags.StringVar(&f.kubeVersion, "kube-version", "", "Kubernetes version of the cluster, for --native-sidecars=auto")
+	flags.StringVar(&f.compliancePolicy, "compliance-policy", "", "compliance policy of the proxy, such as fips-140-3")
+	flags.StringVar(&f.identity, "identity", string(inject.TokenIdentity), "where the proxy's certificate comes from: token (istiod signs), or secret (istio.<service account>)")
+	flags.Int64Var(&f.proxyUID, "proxy-uid", 0, "user ID of the proxy, for OpenShift; 0 is 1337")
+	flags.Int64Var(&f.proxyGID, "proxy-gid", 0, "group ID of the proxy, for OpenShift; 0 is 1337")
+	flags.BoolVar(&f.webhookRules, "webhook-rules", false, "obey policy, selectors and default templates of the injection config, as the cluster's webhook does")
+	flags.StringSliceVar(&f.podTemplates, "pod-template", nil, "inject another kind too: Kind.group=path, such as Rollout.argoproj.io=spec.template; repeatable")
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of objects that name none")
+}
+
+// validate refuses flags that cannot be meant, before any file is opened.
+func (f *injectorFlags) validate(cmd *cobra.Command) error {
+	if f.fromCluster && f.injectConfig != "" {
+		return usagef(cmd, "--from-cluster and --inject-config exclude each other")
+	}
+	for _, name := range []string{"kubeconfig", "context"} {
+		if cmd.Flags().Changed(name) && !f.fromCluster {
+			return usagef(cmd, "--%s is for --from-cluster", name)
+		}
+	}
+	switch inject.Identity(f.identity) {
+	case inject.TokenIdentity, inject.SecretIdentity:
+	default:
+		return usagef(cmd, "identity %q: expected token or secret", f.identity)
+	}
+	if _, err := f.layout(); err != nil {
+		return usageError{err, cmd.CommandPath()}
+	}
+	_, err := f.sets()
+	if err == nil {
+		_, err = f.templates()
+	}
+	if err != nil {
+		return usageError{err, cmd.CommandPath()}
+	}
+	return nil
+}
+
+// injector builds the engine that the flags describe.
+func (f *injectorFlags) injector(ctx context.Context) (*inject.Injector, error) {
+	source := f.fileSource()
+	if f.fromCluster {
+		client, err := cluster.Connect(cluster.Access{Kubeconfig: f.kubeconfig, Context: f.context, Timeout: f.clusterTimeout})
+		if err != nil {
+			return nil, err
+		}
+		source = f.clusterSource(ctx, client)
+	}
+	return f.build(source)
+}
+
+// build reads the configuration's parts and makes the engine.
+func (f *injectorFlags) build(source configSource) (*inject.Injector, error) {
+	config, err := f.readConfig(source)
+	if err != nil {
+		return nil, err
+	}
+	values, err := f.readValues(source)
+	if err != nil {
+		return nil, err
+	}
+	meshConfig, err := f.readMeshConfig(source)
+	if err != nil {
+		return nil, err
+	}
+	values, meshConfig, err = inject.WithIdentity(inject.Identity(f.identity), values, meshConfig)
+	if err != nil {
+		return nil, err
+	}
+	layout, err := f.layout()
+	if err != nil {
+		return nil, err
+	}
+	templates, err := f.templates()
+	if err != nil {
+		return nil, err
+	}
+	o := inject.Options{
+		Config: config, Values: values, Mesh: meshConfig,
+		Revision: f.revisionName(), Layout: layout, CompliancePolicy: f.compliancePolicy,
+		ProxyUID: f.proxyUID, ProxyGID: f.proxyGID,
+		Obey: inject.CommandRules, PodTemplates: templates, Namespace: f.namespace,
+	}
+	if f.webhookRules {
+		o.Obey = inject.WebhookRules
+	}
+	return inject.New(o)
+}
+
+// configSource gives the text of a part of the configuration; nil says that
+// the embedded one is meant. what names the part in errors.
+type configSource func(configMap, key string) (text []byte, what string, err error)
+
+func (f *injectorFlags) fileSource() configSource {
+	return func(configMap, key string) ([]byte, string, error) {
+		file := map[string]string{"config": f.injectConfig, "values": f.valuesFile, "mesh": f.meshConfigFile}[key]
+		shared := false
+		if file == "" && key == "values" {
+			// The injector's ConfigMap holds its values beside its config.
+			file, shared = f.injectConfig, true
+		}
+		if file == "" {
+			return nil, "", nil
+		}
+		text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, file, err
+		}
+		found, err := inject.ExtractConfigMap(file, text, configMap, f.revision, key)
+		if shared && (err != nil || string(found) == string(text)) {
+			return nil, file, nil // no ConfigMap: config only
+		}
+		return found, file, err
+	}
+}
+
+func (f *injectorFlags) clusterSource(ctx context.Context, client *cluster.Client) configSource {
+	files := f.fileSource()
+	return func(configMap, key string) ([]byte, string, error) {
+		if (key == "values" && f.valuesFile != "") || (key == "mesh" && f.meshConfigFile != "") {
+			return files(configMap, key)
+		}
+		name := configMap
+		if r := f.revisionName(); r != "" {
+			name += "-" + r
+		}
+		m, err := client.ConfigMap(ctx, f.istioNamespace, name)
+		if err != nil {
+			return nil, name, err
+		}
+		text, ok := m.Data[key]
+		if !ok {
+			return nil, name, fmt.Errorf("ConfigMap %s/%s has no key %q", f.istioNamespace, name, key)
+		}
+		return []byte(text), "ConfigMap " + name, nil
+	}
+}
+
+func (f *injectorFlags) readConfig(source configSource) (*inject.Config, error) {
+	text, what, err := source(inject.InjectorConfigMap, "config")
+	if err != nil {
+		return nil, err
+	}
+	if text == nil {
+		return profile.Config(), nil
+	}
+	config, err := inject.ParseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return config, nil
+}
+
+func (f *injectorFlags) readValues(source configSource) (*inject.Values, error) {
+	text, what, err := source(inject.InjectorConfigMap, "values")
+	if err != nil {
+		return nil, err
+	}
+	if text == nil {
+		if f.injectConfig != "" {
+			return nil, fmt.Errorf("%s: the injection config comes without its values: give them with --values, or give the whole ConfigMap", f.injectConfig)
+		}
+		text, what = profile.Values(), "embedded values"
+	}
+	values, err := inject.ParseValues(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: values: %w", what, err)
+	}
+	sets, err := f.sets()
+	if err != nil {
+		return nil, err
+	}
+	if len(sets) == 0 {
+		return values, nil
+	}
+	return values.With(sets...)
+}
+
+func (f *injectorFlags) readMeshConfig(source configSource) (*meshconfig.MeshConfig, error) {
+	text, what, err := source(inject.MeshConfigMap, "mesh")
+	if err != nil {
+		return nil, err
+	}
+	if text == nil {
+		what = "embedded mesh config"
+	}
+	config, err := mesh.ParseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	if f.trustDomain != "" {
+		config.TrustDomain = f.trustDomain
+	}
+	if text == nil && f.istioNamespace != "istio-system" {
+		config.RootNamespace = f.istioNamespace
+	}
+	return config, nil
+}
+
+// sets are the changes of values that the flags ask for; --set comes last.
+func (f *injectorFlags) sets() ([]inject.Set, error) {
+	var sets []inject.Set
+	add := func(path string, value any, given bool) {
+		if given {
+			sets = append(sets, inject.Set{Path: strings.Split(path, "."), Value: value})
+		}
+	}
+	embedded := f.injectConfig == "" && !f.fromCluster && f.valuesFile == ""
+	add("revision", f.revisionName(), embedded && f.revisionName() != "")
+	add("global.istioNamespace", f.istioNamespace, embedded && f.istioNamespace != "istio-system")
+	add("global.hub", f.hub, f.hub != "")
+	add("global.tag", f.tag, f.tag != "")
+	add("pilot.cni.enabled", true, f.cni)
+	add("global.proxy.resources.requests.cpu", f.resources.cpu, f.resources.cpu != "")
+	add("global.proxy.resources.requests.memory", f.resources.memory, f.resources.memory != "")
+	add("global.proxy.resources.limits.cpu", f.resources.cpuLimit, f.resources.cpuLimit != "")
+	add("global.proxy.resources.limits.memory", f.resources.memoryLimit, f.resources.memoryLimit != "")
+	for _, text := range f.set {
+		s, err := inject.ParseSet(text)
+		if err != nil {
+			return nil, err
+		}
+		sets = append(sets, s)
+	}
+	return sets, nil
+}
+
+func (f *injectorFlags) templates() ([]inject.PodTemplate, error) {
+	templates := inject.KnownPodTemplates()
+	for _, text := range f.podTemplates {
+		t, err := inject.ParsePodTemplate(text)
+		if err != nil {
+			return nil, err
+		}
+		templates = append([]inject.PodTemplate{t}, templates...)
+	}
+	return templates, nil
+}
+
+// revisionName is the revision, "" for the default one (INJ-30).
+func (f *injectorFlags) revisionName() string {
+	if f.revision == "default" {
+		return ""
+	}
+	return f.revision
+}
+
+// nativeSince is the Kubernetes minor version from which istiod prefers native
+// sidecars (INJ-49).
+const nativeSince = 33
+
+func (f *injectorFlags) layout() (inject.Layout, error) {
+	switch f.nativeSidecars {
+	case "true":
+		return inject.Native, nil
+	case "false":
+		return inject.Classic, nil
+	case "auto", "":
+	default:
+		return "", fmt.Errorf("native sidecars %q: expected true, false or auto", f.nativeSidecars)
+	}
+	if f.kubeVersion == "" {
+		return inject.Classic, nil
+	}
+	_, rest, _ := strings.Cut(strings.TrimPrefix(f.kubeVersion, "v"), ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	n, err := strconv.Atoi(strings.TrimRight(minor, "+"))
+	if err != nil {
+		return "", fmt.Errorf("kube version %q: expected a version such as 1.33", f.kubeVersion)
+	}
+	if n >= nativeSince {
+		return inject.Native, nil
+	}
+	return inject.Classic, nil
+}

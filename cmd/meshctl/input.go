@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"sigs.k8s.io/kustomize/api/krusty"
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
+)
+
+// apiVersion is that of meshctl's own JSON.
+const apiVersion = "meshctl.dev/v1alpha1"
+
+// fetchTimeout bounds the reading of an address.
+const fetchTimeout = 30 * time.Second
+
+// inputFlags say which manifests to read, in kubectl's manner.
+type inputFlags struct {
+	filenames []string
+	kustomize string
+	recursive bool
+	verbose   bool
+}
+
+func (f *inputFlags) register(flags *pflag.FlagSet) {
+	flags.StringSliceVarP(&f.filenames, "filename", "f", nil, "manifest to read: a file, a directory, an address, or - for standard input; repeatable")
+	flags.StringVarP(&f.kustomize, "kustomize", "k", "", "kustomization directory to build and read")
+	flags.BoolVarP(&f.recursive, "recursive", "R", false, "read the subdirectories of directories too")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "list the files that were skipped")
+}
+
+// complete takes arguments as further files and insists on some input.
+func (f *inputFlags) complete(cmd *cobra.Command, args []string) error {
+	f.filenames = append(f.filenames, args...)
+	if len(f.filenames) == 0 && f.kustomize == "" {
+		return usagef(cmd, "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY")
+	}
+	return nil
+}
+
+// load reads the input.
+func (f *inputFlags) load(ctx context.Context, stdin io.Reader, warn io.Writer) ([]*manifest.Stream, error) {
+	loader := manifest.Loader{Stdin: stdin, Fetch: fetch, Build: buildKustomization, Recursive: f.recursive}
+	loaded, err := loader.Load(ctx, f.filenames)
+	if err != nil {
+		return nil, err
+	}
+	if f.kustomize != "" {
+		built, err := loader.LoadKustomization(f.kustomize)
+		if err != nil {
+			return nil, err
+		}
+		loaded.Streams = append(loaded.Streams, built.Streams...)
+	}
+	if f.verbose {
+		for _, name := range loaded.Skipped {
+			if _, err := fmt.Fprintf(warn, "skipped %s: no Kubernetes objects\n", name); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return loaded.Streams, nil
+}
+
+// fetch opens an address that the user named.
+func fetch(ctx context.Context, address string) (io.ReadCloser, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Timeout: fetchTimeout}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		_ = response.Body.Close() // the status says enough
+		return nil, fmt.Errorf("%s: server answered %s", address, response.Status)
+	}
+	return response.Body, nil
+}
+
+func buildKustomization(dir string) ([]byte, error) {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
+	if err != nil {
+		return nil, err
+	}
+	return resources.AsYaml()
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// execute runs one command line. Standard output carries the product and
+// nothing else; reports, warnings and errors go to standard error.
+func execute(ctx context.Context, streams genericiooptions.IOStreams, args []string) exitCode {
+	root := newRootCmd(streams)
+	root.SetArgs(args)
+	return report(streams.ErrOut, root.ExecuteContext(ctx))
+}
+
+func newRootCmd(streams genericiooptions.IOStreams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "meshctl",
+		Short: "Secure an Istio mesh without a cluster",
+		Long: `meshctl injects sidecars into manifests, offline.
+
+It touches no network and no kubeconfig unless a flag asks for it. Every flag
+can also be set as MESHCTL_<FLAG> in the environment, or in .meshctl.yaml, the
+nearest one upwards from the current directory, then in the user's
+configuration directory.
+
+Exit status: 0 done, 1 the answer is no, 2 could not answer.`,
+		Args:          noArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return applySettings(cmd)
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{err, cmd.CommandPath()}
+	})
+	root.AddCommand(
+		newInjectCmd(streams, nil),
+		newUninjectCmd(streams, nil),
+		newKubeInjectCmd(streams, nil),
+		newVersionCmd(streams, nil),
+	)
+	return root
+}
+
+// noArgs refuses arguments, and explains what may have been meant.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usagef(cmd, "unknown command %q for %q", args[0], cmd.CommandPath())
+}

@@ -1,0 +1,176 @@
+package inject
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync"
+
+	"gomodules.xyz/jsonpatch/v2"
+	"sigs.k8s.io/yaml"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
+)
+
+// Engine changes the pods of documents: an Injector, or Uninject.
+type Engine func(*manifest.Document) (*Result, error)
+
+// Output is a stream and what became of each of its documents.
+type Output struct {
+	Stream  *manifest.Stream
+	Results []*Result
+	engine  Engine
+}
+
+// Run applies an engine to all documents, several at a time, and keeps their
+// order. It fails with the errors of all documents, joined.
+func Run(ctx context.Context, streams []*manifest.Stream, engine Engine) ([]Output, error) {
+	type job struct{ stream, document int }
+	outputs := make([]Output, len(streams))
+	var jobs []job
+	for s, stream := range streams {
+		outputs[s] = Output{Stream: stream, Results: make([]*Result, len(stream.Documents)), engine: engine}
+		for d := range stream.Documents {
+			jobs = append(jobs, job{s, d})
+		}
+	}
+	problems := make([]error, len(jobs))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
+		workers.Go(func() {
+			for n := range next {
+				o := &outputs[jobs[n].stream]
+				d := jobs[n].document
+				o.Results[d], problems[n] = engine(&o.Stream.Documents[d])
+			}
+		})
+	}
+	for n := range jobs {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- n
+	}
+	close(next)
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return outputs, errors.Join(problems...)
+}
+
+// Outcomes lists what became of every object.
+func (o Output) Outcomes() []Outcome {
+	var all []Outcome
+	for _, r := range o.Results {
+		for _, c := range r.Changes {
+			all = append(all, c.Outcome)
+		}
+	}
+	return all
+}
+
+// Canonical writes the stream as the peer does (INJ-3, INJ-7): every document
+// followed by "---", objects of registered kinds in canonical form, all others
+// as they were written.
+func (o Output) Canonical(encoder *manifest.Encoder) ([]byte, error) {
+	parts := make([][]byte, len(o.Results))
+	for d, r := range o.Results {
+		if r.After == nil {
+			parts[d] = o.Stream.Documents[d].Text
+			continue
+		}
+		text, err := encoder.FromJSON(r.After)
+		if err != nil {
+			return nil, err
+		}
+		parts[d] = text
+	}
+	var out bytes.Buffer
+	for _, part := range parts {
+		out.Write(part)
+		out.WriteString("---\n")
+	}
+	return out.Bytes(), nil
+}
+
+// JSON lists every object of the stream, changed ones in canonical form.
+func (o Output) JSON() ([]json.RawMessage, error) {
+	var objects []json.RawMessage
+	for d, r := range o.Results {
+		text := []byte(r.After)
+		if text == nil {
+			var err error
+			if text, err = yaml.YAMLToJSON(o.Stream.Documents[d].Text); err != nil {
+				return nil, err
+			}
+		}
+		if string(text) != "null" { // a document of comments only
+			objects = append(objects, text)
+		}
+	}
+	return objects, nil
+}
+
+// Patch is a JSON patch (RFC 6902) for one object.
+type Patch struct {
+	Target Target                `json:"target"`
+	Patch  []jsonpatch.Operation `json:"patch"`
+}
+
+// Target names the object that a patch is for, in kustomize's words.
+type Target struct {
+	Group     string `json:"group,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// Patches are the changes of the stream as JSON patches.
+func (o Output) Patches() ([]Patch, error) {
+	var patches []Patch
+	for _, r := range o.Results {
+		for _, c := range r.Changes {
+			if c.After == nil {
+				continue
+			}
+			operations, err := jsonpatch.CreatePatch(c.Before, c.After)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", c.Object, err)
+			}
+			t := Target{Version: c.Object.APIVersion, Kind: c.Object.Kind, Namespace: c.Object.Namespace, Name: c.Object.Name}
+			if g, v, ok := strings.Cut(t.Version, "/"); ok {
+				t.Group, t.Version = g, v
+			}
+			patches = append(patches, Patch{Target: t, Patch: operations})
+		}
+	}
+	return patches, nil
+}
+
+// Kustomization is a kustomize Component that makes the patches' changes.
+func Kustomization(patches []Patch) ([]byte, error) {
+	type entry struct {
+		Target Target `json:"target"`
+		Patch  string `json:"patch"`
+	}
+	component := struct {
+		APIVersion string  `json:"apiVersion"`
+		Kind       string  `json:"kind"`
+		Patches    []entry `json:"patches"`
+	}{APIVersion: "kustomize.config.k8s.io/v1alpha1", Kind: "Component", Patches: []entry{}}
+	for _, p := range patches {
+		text, err := yaml.Marshal(p.Patch)
+		if err != nil {
+			return nil, err
+		}
+		component.Patches = append(component.Patches, entry{p.Target, string(text)})
+	}
+	return yaml.Marshal(component)
+}
