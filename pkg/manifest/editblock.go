@@ -174,7 +174,8 @@ func (e *editor) rearrange(node *yaml.Node, to []any, matches []matched, mark in
 		start, end := starts[m.tree], starts[m.tree+1]
 		var own []replacement
 		for _, r := range inner {
-			if r.start >= start && r.end <= end {
+			// What is inserted right at start ends the item before.
+			if r.start >= start && r.end > start && r.end <= end {
 				own = append(own, r)
 			}
 		}
