@@ -83,5 +83,5 @@ func (o *injectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.output.emit(o.streams, outputs)
+	return o.output.emit(ctx, o.streams, outputs)
 }

@@ -103,7 +103,7 @@ func (o *kubeInjectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	text, err := outputs[0].Canonical(&manifest.Encoder{})
+	text, err := outputs[0].Canonical(ctx, &manifest.Encoder{})
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -61,7 +62,7 @@ func (f *outputFlags) validate(cmd *cobra.Command) error {
 
 // emit reports what became of the objects and prints them. Whatever fails,
 // standard output stays empty and no file is half written.
-func (f *outputFlags) emit(streams genericiooptions.IOStreams, outputs []inject.Output) error {
+func (f *outputFlags) emit(ctx context.Context, streams genericiooptions.IOStreams, outputs []inject.Output) error {
 	var outcomes []inject.Outcome
 	for _, o := range outputs {
 		outcomes = append(outcomes, o.Outcomes()...)
@@ -81,7 +82,7 @@ func (f *outputFlags) emit(streams genericiooptions.IOStreams, outputs []inject.
 	case "files":
 		return f.emitFiles(dir, outputs)
 	}
-	return f.emitYAML(streams.Out, outputs)
+	return f.emitYAML(ctx, streams.Out, outputs)
 }
 
 // judge turns the outcomes into the answer that the flags ask for.
@@ -101,7 +102,7 @@ func (f *outputFlags) judge(outcomes []inject.Outcome) error {
 	return nil
 }
 
-func (f *outputFlags) emitYAML(w io.Writer, outputs []inject.Output) error {
+func (f *outputFlags) emitYAML(ctx context.Context, w io.Writer, outputs []inject.Output) error {
 	encoder := &manifest.Encoder{}
 	texts := make([][]byte, len(outputs))
 	for i, o := range outputs {
@@ -109,7 +110,7 @@ func (f *outputFlags) emitYAML(w io.Writer, outputs []inject.Output) error {
 		if f.preserve {
 			texts[i], err = o.Preserved()
 		} else {
-			texts[i], err = o.Canonical(encoder)
+			texts[i], err = o.Canonical(ctx, encoder)
 		}
 		if err != nil {
 			return err

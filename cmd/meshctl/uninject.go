@@ -63,5 +63,5 @@ func (o *uninjectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return o.output.emit(o.streams, outputs)
+	return o.output.emit(ctx, o.streams, outputs)
 }

@@ -2,6 +2,7 @@ package inject
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +20,7 @@ func (n *injection) check() {
 	}
 	if n.status == nil {
 		for _, v := range spec.Volumes {
-			if n.injectsVolume(v.Name) {
+			if slices.Contains(n.added.Volumes, v.Name) {
 				n.warn("volume %q is also the name of an injected volume: the two become one, which a cluster refuses when their sources differ (INJ-58)", v.Name)
 			}
 		}
@@ -27,13 +28,4 @@ func (n *injection) check() {
 	if proxy := sidecarOf(&n.pod.Spec); proxy != nil && strings.TrimSpace(proxy.Image) == "" {
 		n.warn("container %s has no image: %q asks for an injected one, but no template gives it", proxyContainer, autoImage)
 	}
-}
-
-func (n *injection) injectsVolume(name string) bool {
-	for _, v := range n.injected.Spec.Volumes {
-		if v.Name == name {
-			return true
-		}
-	}
-	return false
 }

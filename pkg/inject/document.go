@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/report"
 )
@@ -38,7 +36,8 @@ func (r *Result) Changed() bool {
 // Document injects every workload of a document. It fails with a
 // *report.InputError and then has changed nothing.
 func (i *Injector) Document(d *manifest.Document) (*Result, error) {
-	return walkDocument(d, i.kinds, i.PodTemplates, i.workload)
+	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.PodTemplates, edit: i.workload}
+	return w.walk()
 }
 
 // editPods changes the pods of an opened workload in place, or leaves them.
@@ -47,20 +46,19 @@ type editPods func(workload) (Outcome, error)
 // walker applies one edit to all objects of a document.
 type walker struct {
 	document *manifest.Document
+	decoder  *manifest.Decoder
 	kinds    map[string]kind
 	foreign  []PodTemplate
 	edit     editPods
 	result   Result
 }
 
-func walkDocument(d *manifest.Document, kinds map[string]kind, foreign []PodTemplate, edit editPods) (*Result, error) {
-	text, err := yaml.YAMLToJSON(d.Text)
+func (w *walker) walk() (*Result, error) {
+	text, err := w.decoder.JSON(w.document.Text)
 	if err != nil {
-		return nil, d.Explain(fmt.Errorf("error converting YAML to JSON: %w", err))
+		return nil, w.document.Explain(err)
 	}
-	w := &walker{document: d, kinds: kinds, foreign: foreign, edit: edit}
-	w.result.Before, w.result.After, err = w.object(text, nil)
-	if err != nil {
+	if w.result.Before, w.result.After, err = w.object(text, nil); err != nil {
 		return nil, err
 	}
 	return &w.result, nil

@@ -92,7 +92,7 @@ type Injector struct {
 	kinds      map[string]kind
 	podSchema  strategicpatch.LookupPatchMeta
 	baseConfig string // protoToJSON of the mesh's own ProxyConfig
-	encoder    manifest.Encoder
+	decoder    manifest.Decoder
 }
 
 // New checks the options and parses every template, also those that no pod

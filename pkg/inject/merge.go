@@ -1,6 +1,9 @@
 package inject
 
 import (
+	"slices"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
@@ -15,6 +18,30 @@ func newPodSchema() (strategicpatch.LookupPatchMeta, error) {
 // patch stays as it is.
 func (i *Injector) merge(tree, patch map[string]any) (map[string]any, error) {
 	return strategicpatch.StrategicMergeMapPatchUsingLookupPatchMeta(tree, runtime.DeepCopyJSON(patch), i.podSchema)
+}
+
+// mergeBare is merge onto what earlier templates made of nothing. The first
+// template's patch is itself that pod, unless it has directives.
+func (i *Injector) mergeBare(tree, patch map[string]any, first bool) (map[string]any, error) {
+	if first && !hasDirective(patch) {
+		return runtime.DeepCopyJSON(patch), nil
+	}
+	return i.merge(tree, patch)
+}
+
+// hasDirective tells whether a patch says "$patch" and the like anywhere.
+func hasDirective(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if strings.HasPrefix(key, "$") || hasDirective(value) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, hasDirective)
+	}
+	return false
 }
 
 // moveProxyToInit makes way for a native proxy: where the template has it as

@@ -39,22 +39,22 @@ func (n *injection) applyOverrides() error {
 		earlier = *n.status
 	}
 	var applied overrides
-	for _, c := range n.injected.Spec.Containers {
-		if slices.Contains(earlier.Containers, c.Name) {
+	for _, name := range n.added.Containers {
+		if slices.Contains(earlier.Containers, name) {
 			continue
 		}
-		if o := n.override(c.Name, kept.Containers); o != nil {
+		if o := n.override(name, kept.Containers); o != nil {
 			applied.Containers = append(applied.Containers, *o)
 			if err := n.overlay(&n.pod.Spec.Containers, "containers", *o); err != nil {
 				return fmt.Errorf("failed to apply sidecar container: %w", err)
 			}
 		}
 	}
-	for _, c := range n.injected.Spec.InitContainers {
-		if slices.Contains(earlier.InitContainers, c.Name) {
+	for _, name := range n.added.InitContainers {
+		if slices.Contains(earlier.InitContainers, name) {
 			continue
 		}
-		if o := n.override(c.Name, kept.InitContainers); o != nil {
+		if o := n.override(name, kept.InitContainers); o != nil {
 			applied.InitContainers = append(applied.InitContainers, *o)
 			if err := n.overlay(&n.pod.Spec.InitContainers, "initContainers", *o); err != nil {
 				return fmt.Errorf("failed to apply sidecar init container: %w", err)

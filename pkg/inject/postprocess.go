@@ -64,7 +64,7 @@ func (n *injection) setMetadata() error {
 		}
 		n.pod.Labels[labelNetwork] = network
 	}
-	status, err := json.Marshal(newStatus(&n.injected.Spec, n.Revision))
+	status, err := json.Marshal(n.added)
 	if err != nil {
 		return err
 	}

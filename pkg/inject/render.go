@@ -11,7 +11,6 @@ import (
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
@@ -51,8 +50,8 @@ type injection struct {
 	status      *sidecarStatus // of an earlier injection, nil if there was none
 	templates   []string
 
-	pod      *corev1.Pod // the result so far
-	injected *corev1.Pod // what the templates alone would make
+	pod      *corev1.Pod   // the result so far
+	added    sidecarStatus // what the templates alone would make
 	warnings []string
 }
 
@@ -111,12 +110,12 @@ func (n *injection) applyTemplates() error {
 		return err
 	}
 	bare := map[string]any{}
-	for _, name := range n.templates {
+	for i, name := range n.templates {
 		patch, err := n.render(name, data)
 		if err != nil {
 			return err
 		}
-		if bare, err = n.merge(bare, patch); err != nil {
+		if bare, err = n.mergeBare(bare, patch, i == 0); err != nil {
 			return fmt.Errorf("failed applying injection overlay: template %q: %w", name, err)
 		}
 		moveProxyToInit(merged, patch)
@@ -124,9 +123,7 @@ func (n *injection) applyTemplates() error {
 			return fmt.Errorf("failed parsing generated injected YAML (check Istio sidecar injector configuration): template %q: %w", name, err)
 		}
 	}
-	if n.injected, err = fromTree(bare); err != nil {
-		return fmt.Errorf("failed applying injection overlay: %w", err)
-	}
+	n.added = newStatus(bare, n.Revision)
 	if n.pod, err = fromTree(merged); err != nil {
 		return fmt.Errorf("failed parsing generated injected YAML (check Istio sidecar injector configuration): %w", err)
 	}
@@ -143,9 +140,13 @@ func (n *injection) render(name string, data *templateData) (map[string]any, err
 	if err := t.Execute(&text, data); err != nil {
 		return nil, fmt.Errorf("template %q: %w", name, err)
 	}
-	var patch map[string]any
-	if err := yaml.Unmarshal(text.Bytes(), &patch); err != nil {
+	tree, err := n.decoder.Tree(text.Bytes())
+	if err != nil {
 		return nil, fmt.Errorf("failed applying injection overlay: template %q renders no valid YAML: %w", name, err)
+	}
+	patch, ok := tree.(map[string]any)
+	if !ok && tree != nil {
+		return nil, fmt.Errorf("failed applying injection overlay: template %q renders no pod, but %T", name, tree)
 	}
 	return patch, nil
 }

@@ -31,21 +31,27 @@ func parseStatus(annotations map[string]string) *sidecarStatus {
 }
 
 // newStatus lists what the templates bring by themselves.
-func newStatus(injected *corev1.PodSpec, revision string) sidecarStatus {
-	s := sidecarStatus{Revision: firstOf(revision, "default")}
-	for _, c := range injected.InitContainers {
-		s.InitContainers = append(s.InitContainers, c.Name)
+func newStatus(pod map[string]any, revision string) sidecarStatus {
+	return sidecarStatus{
+		InitContainers:   itemNames(pod, "initContainers"),
+		Containers:       itemNames(pod, "containers"),
+		Volumes:          itemNames(pod, "volumes"),
+		ImagePullSecrets: itemNames(pod, "imagePullSecrets"),
+		Revision:         firstOf(revision, "default"),
 	}
-	for _, c := range injected.Containers {
-		s.Containers = append(s.Containers, c.Name)
+}
+
+// itemNames are the names in a pod's spec.<list>, nil if it is empty.
+func itemNames(pod map[string]any, list string) []string {
+	spec, _ := pod["spec"].(map[string]any)
+	items, _ := spec[list].([]any)
+	var names []string
+	for _, item := range items {
+		m, _ := item.(map[string]any)
+		name, _ := m["name"].(string)
+		names = append(names, name)
 	}
-	for _, v := range injected.Volumes {
-		s.Volumes = append(s.Volumes, v.Name)
-	}
-	for _, r := range injected.ImagePullSecrets {
-		s.ImagePullSecrets = append(s.ImagePullSecrets, r.Name)
-	}
-	return s
+	return names
 }
 
 // stripped is the original pod without an earlier sidecar, as the templates

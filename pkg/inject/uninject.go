@@ -17,10 +17,12 @@ import (
 // annotation lists, and what injection changes besides. Probes, Prometheus
 // annotations and the user's own settings of injected containers come back.
 func Uninject(d *manifest.Document, foreign []PodTemplate) (*Result, error) {
-	return walkDocument(d, builtinKinds(), foreign, func(w workload) (Outcome, error) {
+	edit := func(w workload) (Outcome, error) {
 		u := &uninjection{meta: w.meta, spec: w.spec, owner: w.owner, bare: w.bare}
 		return Outcome{Reason: u.run(), Warnings: u.warnings}, nil
-	})
+	}
+	w := &walker{document: d, decoder: &manifest.Decoder{}, kinds: builtinKinds(), foreign: foreign, edit: edit}
+	return w.walk()
 }
 
 // uninjection is one pod on its way back.

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/yaml"
@@ -38,30 +39,35 @@ func Run(ctx context.Context, streams []*manifest.Stream, engine Engine) ([]Outp
 			jobs = append(jobs, job{s, d})
 		}
 	}
-	problems := make([]error, len(jobs))
-	next := make(chan int)
+	err := parallel(ctx, len(jobs), func(n int) (err error) {
+		o, d := &outputs[jobs[n].stream], jobs[n].document
+		o.Results[d], err = engine(&o.Stream.Documents[d])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return outputs, nil
+}
+
+// parallel does n pieces of work on all processors, and joins their errors in
+// order.
+func parallel(ctx context.Context, n int, do func(int) error) error {
+	problems := make([]error, n)
+	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(jobs)) {
+	for range min(runtime.GOMAXPROCS(0), n) {
 		workers.Go(func() {
-			for n := range next {
-				o := &outputs[jobs[n].stream]
-				d := jobs[n].document
-				o.Results[d], problems[n] = engine(&o.Stream.Documents[d])
+			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				problems[i] = do(i)
 			}
 		})
 	}
-	for n := range jobs {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- n
-	}
-	close(next)
 	workers.Wait()
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return err
 	}
-	return outputs, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // Outcomes lists what became of every object.
@@ -78,18 +84,18 @@ func (o Output) Outcomes() []Outcome {
 // Canonical writes the stream as the peer does (INJ-3, INJ-7): every document
 // followed by "---", objects of registered kinds in canonical form, all others
 // as they were written.
-func (o Output) Canonical(encoder *manifest.Encoder) ([]byte, error) {
+func (o Output) Canonical(ctx context.Context, encoder *manifest.Encoder) ([]byte, error) {
 	parts := make([][]byte, len(o.Results))
-	for d, r := range o.Results {
-		if r.After == nil {
+	err := parallel(ctx, len(parts), func(d int) (err error) {
+		if r := o.Results[d]; r.After == nil {
 			parts[d] = o.Stream.Documents[d].Text
-			continue
+		} else {
+			parts[d], err = encoder.FromJSON(r.After)
 		}
-		text, err := encoder.FromJSON(r.After)
-		if err != nil {
-			return nil, err
-		}
-		parts[d] = text
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	var out bytes.Buffer
 	for _, part := range parts {
