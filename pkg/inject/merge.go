@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 )
 
@@ -14,19 +13,9 @@ func newPodSchema() (strategicpatch.LookupPatchMeta, error) {
 	return strategicpatch.NewPatchMetaFromStruct(&corev1.Pod{})
 }
 
-// merge is Kubernetes' strategic merge of patch onto tree, which it consumes;
-// patch stays as it is.
+// merge is Kubernetes' strategic merge of patch onto tree. It consumes both.
 func (i *Injector) merge(tree, patch map[string]any) (map[string]any, error) {
-	return strategicpatch.StrategicMergeMapPatchUsingLookupPatchMeta(tree, runtime.DeepCopyJSON(patch), i.podSchema)
-}
-
-// mergeBare is merge onto what earlier templates made of nothing. The first
-// template's patch is itself that pod, unless it has directives.
-func (i *Injector) mergeBare(tree, patch map[string]any, first bool) (map[string]any, error) {
-	if first && !hasDirective(patch) {
-		return runtime.DeepCopyJSON(patch), nil
-	}
-	return i.merge(tree, patch)
+	return strategicpatch.StrategicMergeMapPatchUsingLookupPatchMeta(tree, patch, i.podSchema)
 }
 
 // hasDirective tells whether a patch says "$patch" and the like anywhere.

@@ -11,6 +11,7 @@ import (
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
@@ -110,20 +111,23 @@ func (n *injection) applyTemplates() error {
 		return err
 	}
 	bare := map[string]any{}
-	for i, name := range n.templates {
+	for _, name := range n.templates {
 		patch, err := n.render(name, data)
 		if err != nil {
 			return err
 		}
-		if bare, err = n.mergeBare(bare, patch, i == 0); err != nil {
+		if len(n.templates) == 1 && !hasDirective(patch) {
+			n.added = newStatus(patch, n.Revision) // merged onto nothing, the patch is the pod
+		} else if bare, err = n.merge(bare, runtime.DeepCopyJSON(patch)); err != nil {
 			return fmt.Errorf("failed applying injection overlay: template %q: %w", name, err)
+		} else {
+			n.added = newStatus(bare, n.Revision)
 		}
 		moveProxyToInit(merged, patch)
 		if merged, err = n.merge(merged, patch); err != nil {
 			return fmt.Errorf("failed parsing generated injected YAML (check Istio sidecar injector configuration): template %q: %w", name, err)
 		}
 	}
-	n.added = newStatus(bare, n.Revision)
 	if n.pod, err = fromTree(merged); err != nil {
 		return fmt.Errorf("failed parsing generated injected YAML (check Istio sidecar injector configuration): %w", err)
 	}

@@ -46,12 +46,10 @@ func (e *Encoder) Marshal(v any) ([]byte, error) {
 	return e.FromJSON(text)
 }
 
-// FromJSON is the canonical YAML of a JSON text.
+// FromJSON is the canonical YAML of a JSON text, as encoding/json writes it.
 func (e *Encoder) FromJSON(text []byte) ([]byte, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var tree any
-	if err := d.Decode(&tree); err != nil {
+	tree, err := decodeJSON(text)
+	if err != nil {
 		return nil, err
 	}
 	w := treeWriter{Encoder: e, out: make([]byte, 0, 2*len(text))}

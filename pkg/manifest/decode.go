@@ -341,7 +341,7 @@ func (r *reader) resolve(text string) any {
 
 // resolvePlain asks the library. Only single values that survive JSON count.
 func resolvePlain(text string) resolution {
-	if strings.ContainsAny(text[:1], "&*!%@`>?|{}[],\"'#") || strings.HasPrefix(text, "- ") || text == "-" || text == "<<" || text == "=" {
+	if strings.ContainsAny(text[:1], "&*!%@`>?|{}[],\"'#") || strings.HasPrefix(text, "- ") || text == "-" || strings.HasPrefix(text, "---") || strings.HasPrefix(text, "...") || text == "<<" || text == "=" {
 		return resolution{}
 	}
 	j, err := yaml.YAMLToJSON([]byte(text))
