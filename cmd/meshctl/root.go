@@ -46,6 +46,7 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer.`,
 		newUninjectCmd(streams, nil),
 		newKubeInjectCmd(streams, nil),
 		newVersionCmd(streams, nil),
+		newDocsCmd(streams, root),
 	)
 	return root
 }

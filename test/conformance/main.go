@@ -1,0 +1,136 @@
+// Command conformance runs the shared corpora against bin/meshctl by the same
+// calls as their scorers, and prints a score for each. A score below the
+// committed floor fails. Where the corpora are not there it prints "no data"
+// and passes, except under CI=true.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// floors are the scores that must not be lost again; they only rise.
+func floors() map[string]int {
+	return map[string]int{"inject": 66, "inject-random": 200}
+}
+
+// caseTimeout is the scorers' own.
+const caseTimeout = 30 * time.Second
+
+func main() {
+	os.Exit(run(os.Stdout))
+}
+
+func run(out io.Writer) int {
+	root := os.Getenv("MESHCTL_CONFORMANCE")
+	if root == "" {
+		root = filepath.Join("..", "shared", "conformance")
+	}
+	binary, err := filepath.Abs(filepath.Join("bin", "meshctl"))
+	if err != nil {
+		return fail(out, err)
+	}
+	passed, failed := 0, 0
+	code := 0
+	for _, corpus := range []string{"inject", "inject-random"} {
+		cases, err := load(filepath.Join(root, corpus))
+		if os.IsNotExist(err) {
+			_, _ = fmt.Fprintf(out, "%-15s no data\n", corpus)
+			if os.Getenv("CI") == "true" {
+				code = 1
+			}
+			continue
+		}
+		if err != nil {
+			return fail(out, err)
+		}
+		score := 0
+		for _, c := range cases {
+			if why := c.check(binary, filepath.Join(root, corpus)); why != "" {
+				_, _ = fmt.Fprintf(out, "MISS %s %s: %s\n", c.ID, c.Input, why)
+				continue
+			}
+			score++
+		}
+		_, _ = fmt.Fprintf(out, "%-15s %d of %d (floor %d)\n", corpus, score, len(cases), floors()[corpus])
+		passed += score
+		failed += len(cases) - score
+		if score < floors()[corpus] || len(cases) == 0 {
+			code = 1
+		}
+	}
+	_, _ = fmt.Fprintf(out, "gate conformance: %d cases\n%d passed, %d failed\n", passed+failed, passed, failed)
+	return code
+}
+
+func fail(out io.Writer, err error) int {
+	_, _ = fmt.Fprintln(out, "conformance:", err)
+	return 1
+}
+
+// injectionCase is a row of cases.json.
+type injectionCase struct {
+	ID               string            `json:"id"`
+	Input            string            `json:"input"`
+	Want             string            `json:"want"`
+	InjectConfigFile string            `json:"injectConfigFile"`
+	ValuesFile       string            `json:"valuesFile"`
+	MeshConfigFile   string            `json:"meshConfigFile"`
+	Env              map[string]string `json:"env"`
+	ExpectedError    string            `json:"expectedError"`
+}
+
+func load(dir string) ([]injectionCase, error) {
+	text, err := os.ReadFile(filepath.Join(dir, "cases.json")) //nolint:gosec // the corpus
+	if err != nil {
+		return nil, err
+	}
+	var cases []injectionCase
+	err = json.Unmarshal(text, &cases)
+	return cases, err
+}
+
+// check runs one case; it returns why the case is missed, "" if it is not.
+func (c injectionCase) check(binary, dir string) string {
+	ctx, cancel := context.WithTimeout(context.Background(), caseTimeout)
+	defer cancel()
+	args := []string{"inject", "-f", filepath.Join(dir, c.Input)}
+	for _, f := range [][2]string{{"--inject-config", c.InjectConfigFile}, {"--values", c.ValuesFile}, {"--mesh-config", c.MeshConfigFile}} {
+		if f[1] != "" {
+			args = append(args, f[0], filepath.Join(dir, f[1]))
+		}
+	}
+	command := exec.CommandContext(ctx, binary, args...) //nolint:gosec // the binary under test
+	command.Env = append(os.Environ(), "KUBECONFIG=/nonexistent")
+	for k, v := range c.Env {
+		command.Env = append(command.Env, k+"="+v)
+	}
+	var stdout, stderr bytes.Buffer
+	command.Stdout, command.Stderr = &stdout, &stderr
+	err := command.Run()
+	if c.ExpectedError != "" {
+		if err == nil || !strings.Contains(strings.ToLower(stderr.String()), strings.ToLower(c.ExpectedError)) {
+			return fmt.Sprintf("want an error with %q, got %v: %s", c.ExpectedError, err, stderr.String())
+		}
+		return ""
+	}
+	if err != nil {
+		return fmt.Sprintf("%v: %s", err, stderr.String())
+	}
+	want, err := os.ReadFile(filepath.Join(dir, c.Want)) //nolint:gosec // the corpus
+	if err != nil {
+		return err.Error()
+	}
+	if !bytes.Equal(want, stdout.Bytes()) {
+		return "output differs"
+	}
+	return ""
+}
