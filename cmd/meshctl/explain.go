@@ -72,6 +72,7 @@ func (o *injectExplainOptions) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("injection config: %w", err)
 	}
+	injector.Selector = o.input.picks
 	streams, err := o.input.load(ctx, o.streams.In, o.streams.ErrOut)
 	if err != nil {
 		return err

@@ -76,6 +76,7 @@ func (o *injectOptions) run(ctx context.Context) error {
 	if o.clean || o.output.preserve {
 		injector.Reinject = inject.Clean
 	}
+	injector.Selector = o.input.picks
 	streams, err := o.input.load(ctx, o.streams.In, o.streams.ErrOut)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
@@ -25,13 +26,17 @@ const fetchTimeout = 30 * time.Second
 type inputFlags struct {
 	filenames []string
 	kustomize string
+	selector  string
 	recursive bool
 	verbose   bool
+
+	picks labels.Selector // selector, parsed; nil picks all
 }
 
 func (f *inputFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&f.filenames, "filename", "f", nil, "manifest to read: a file, a directory, an address, or - for standard input; repeatable")
 	flags.StringVarP(&f.kustomize, "kustomize", "k", "", "kustomization directory to build and read")
+	flags.StringVarP(&f.selector, "selector", "l", "", "label selector: workloads that it does not match stay as they are")
 	flags.BoolVarP(&f.recursive, "recursive", "R", false, "read the subdirectories of directories too")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "list the files that were skipped")
 }
@@ -41,6 +46,13 @@ func (f *inputFlags) complete(cmd *cobra.Command, args []string) error {
 	f.filenames = append(f.filenames, args...)
 	if len(f.filenames) == 0 && f.kustomize == "" {
 		return usagef(cmd, "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY")
+	}
+	if f.selector == "" {
+		return nil
+	}
+	var err error
+	if f.picks, err = labels.Parse(f.selector); err != nil {
+		return usagef(cmd, "selector %q: %v", f.selector, err)
 	}
 	return nil
 }

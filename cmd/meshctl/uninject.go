@@ -58,7 +58,7 @@ func (o *uninjectOptions) run(ctx context.Context) error {
 		return err
 	}
 	outputs, err := inject.Run(ctx, streams, func(d *manifest.Document) (*inject.Result, error) {
-		return inject.Uninject(d, foreign)
+		return inject.Uninject(d, foreign, o.input.picks)
 	})
 	if err != nil {
 		return err

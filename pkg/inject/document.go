@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/report"
 )
@@ -36,7 +38,7 @@ func (r *Result) Changed() bool {
 // Document injects every workload of a document. It fails with a
 // *report.InputError and then has changed nothing.
 func (i *Injector) Document(d *manifest.Document) (*Result, error) {
-	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.PodTemplates, edit: i.workload}
+	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.PodTemplates, selector: i.Selector, edit: i.workload}
 	return w.walk()
 }
 
@@ -49,6 +51,7 @@ type walker struct {
 	decoder  *manifest.Decoder
 	kinds    map[string]kind
 	foreign  []PodTemplate
+	selector labels.Selector // nil picks all
 	edit     editPods
 	result   Result
 }
@@ -121,7 +124,9 @@ func (w *walker) workload(text []byte, object report.Object, path []string, open
 		return nil, nil, w.fail(object, path, err)
 	}
 	change := Change{Before: before}
-	if change.Outcome, err = w.edit(load); err != nil {
+	if !w.picks(text) {
+		change.Reason = NotSelected
+	} else if change.Outcome, err = w.edit(load); err != nil {
 		return nil, nil, w.fail(object, path, err)
 	}
 	change.Object = object
@@ -134,6 +139,19 @@ func (w *walker) workload(text []byte, object report.Object, path []string, open
 	}
 	w.result.Changes = append(w.result.Changes, change)
 	return before, after, nil
+}
+
+// picks tells whether the selector wants an object.
+func (w *walker) picks(text []byte) bool {
+	if w.selector == nil {
+		return true
+	}
+	var labelled struct {
+		Metadata struct {
+			Labels labels.Set `json:"labels"`
+		} `json:"metadata"`
+	}
+	return json.Unmarshal(text, &labelled) == nil && w.selector.Matches(labelled.Metadata.Labels)
 }
 
 // objectList is a v1 List; its field order does not matter.

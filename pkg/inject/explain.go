@@ -57,7 +57,7 @@ type Namespaces map[string]map[string]string
 // Explain tells of every workload of a document what would become of it.
 func (i *Injector) Explain(d *manifest.Document, namespaces Namespaces) ([]Explanation, error) {
 	var all []Explanation
-	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.PodTemplates}
+	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.PodTemplates, selector: i.Selector}
 	w.edit = func(load workload) (Outcome, error) {
 		e := Explanation{
 			Steps:   i.steps(load.meta, load.spec),
@@ -84,7 +84,7 @@ func (i *Injector) Explain(d *manifest.Document, namespaces Namespaces) ([]Expla
 	}
 	next := 0
 	for _, c := range result.Changes {
-		if c.Before != nil {
+		if c.Before != nil && c.Reason != NotSelected {
 			all[next].Object = c.Object
 			next++
 		}

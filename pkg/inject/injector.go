@@ -47,6 +47,8 @@ type Options struct {
 	PodTemplates []PodTemplate
 	// Namespace is that of objects which name none.
 	Namespace string
+	// Selector picks workloads by the labels of their objects; nil picks all.
+	Selector labels.Selector
 	// Getenv is the environment that templates see; nil is an empty one.
 	Getenv func(string) string
 }

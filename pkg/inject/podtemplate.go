@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
 // PodTemplate tells where a kind of another API group keeps its pod template.
@@ -50,14 +52,16 @@ type foreign struct {
 	tree     map[string]any
 	template map[string]any // within tree
 	pod      corev1.PodTemplateSpec
-	before   map[string]any // pod as it was read
+	before   any            // pod as it was read
 }
 
 func (t PodTemplate) open(text []byte) (workload, error) {
-	f := &foreign{}
-	if err := json.Unmarshal(text, &f.tree); err != nil {
+	tree, err := numbered(text)
+	if err != nil {
 		return workload{}, err
 	}
+	f := &foreign{}
+	f.tree, _ = tree.(map[string]any)
 	f.template = f.tree
 	for _, field := range t.Path {
 		next, ok := f.template[field].(map[string]any)
@@ -73,7 +77,7 @@ func (t PodTemplate) open(text []byte) (workload, error) {
 	if err := json.Unmarshal(raw, &f.pod); err != nil {
 		return workload{}, err
 	}
-	if f.before, err = treeOf(&f.pod); err != nil {
+	if f.before, err = f.podTree(); err != nil {
 		return workload{}, err
 	}
 	var h head
@@ -94,88 +98,28 @@ func (t PodTemplate) open(text []byte) (workload, error) {
 
 // MarshalJSON is the object with the pod template's changes in it.
 func (f *foreign) MarshalJSON() ([]byte, error) {
-	after, err := treeOf(&f.pod)
+	after, err := f.podTree()
 	if err != nil {
 		return nil, err
 	}
-	// The template may be an item of maps shared with tree: it is edited there.
-	maps.Copy(f.template, applyChanges(f.template, f.before, after))
+	changed, ok := manifest.Apply(f.template, f.before, after, listKeys()).(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the pod template of a foreign kind became %T", changed)
+	}
+	// The template is part of tree, so it is changed where it is. What did not
+	// change is the same map still.
+	changed = maps.Clone(changed)
+	clear(f.template)
+	maps.Copy(f.template, changed)
 	f.before = after
 	return json.Marshal(f.tree)
 }
 
-// applyChanges is tree with the differences between before and after made to
-// it. Lists that differ keep the fields that before does not know, item by
-// item of the same name.
-func applyChanges(tree, before, after map[string]any) map[string]any {
-	result := maps.Clone(tree)
-	if result == nil {
-		result = map[string]any{}
-	}
-	for key := range before {
-		if _, ok := after[key]; !ok {
-			delete(result, key)
-		}
-	}
-	for key, to := range after {
-		from, known := before[key]
-		if known && equalJSON(from, to) {
-			continue
-		}
-		result[key] = applyChange(result[key], from, to)
-	}
-	return result
-}
-
-func applyChange(value, from, to any) any {
-	if toMap, ok := to.(map[string]any); ok {
-		valueMap, _ := value.(map[string]any)
-		fromMap, _ := from.(map[string]any)
-		return applyChanges(valueMap, fromMap, toMap)
-	}
-	toList, ok := to.([]any)
-	if !ok {
-		return to
-	}
-	valueList, _ := value.([]any)
-	fromList, _ := from.([]any)
-	result := make([]any, len(toList))
-	for i, item := range toList {
-		result[i] = item
-		m, ok := item.(map[string]any)
-		if !ok || m["name"] == nil {
-			continue
-		}
-		v, f := itemCalled(valueList, m["name"]), itemCalled(fromList, m["name"])
-		if v != nil && f != nil {
-			result[i] = applyChanges(v, f, m)
-		}
-	}
-	return result
-}
-
-func itemCalled(list []any, name any) map[string]any {
-	for _, item := range list {
-		if m, ok := item.(map[string]any); ok && m["name"] == name {
-			return m
-		}
-	}
-	return nil
-}
-
-func equalJSON(a, b any) bool {
-	x, errX := json.Marshal(a)
-	y, errY := json.Marshal(b)
-	return errX == nil && errY == nil && string(x) == string(y)
-}
-
-// treeOf is v as a tree of JSON values.
-func treeOf(v any) (map[string]any, error) {
-	text, err := json.Marshal(v)
+// podTree is the pod as a tree whose numbers are as written.
+func (f *foreign) podTree() (any, error) {
+	text, err := json.Marshal(&f.pod)
 	if err != nil {
 		return nil, err
 	}
-	var tree map[string]any
-	err = json.Unmarshal(text, &tree)
-	return tree, err
+	return numbered(text)
 }

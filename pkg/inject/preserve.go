@@ -89,14 +89,14 @@ func (p preserver) apply(raw []byte, r *Result) ([]byte, error) {
 
 // injected tells whether the document already has a sidecar.
 func (p preserver) injected(raw []byte) bool {
-	r, err := Uninject(&manifest.Document{Text: raw, Line: 1}, KnownPodTemplates())
+	r, err := Uninject(&manifest.Document{Text: raw, Line: 1}, KnownPodTemplates(), nil)
 	return err == nil && r.has(Uninjected)
 }
 
 // uninjected is the document with the sidecars edited out again, nil if that
 // cannot be done.
 func (p preserver) uninjected(edited []byte) []byte {
-	r, err := Uninject(&manifest.Document{Text: edited, Line: 1}, KnownPodTemplates())
+	r, err := Uninject(&manifest.Document{Text: edited, Line: 1}, KnownPodTemplates(), nil)
 	if err != nil {
 		return nil
 	}

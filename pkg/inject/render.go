@@ -261,6 +261,17 @@ func cutTimestamp(name string) (string, bool) {
 	return name[:i], true
 }
 
+// treeOf is v as a JSON tree, numbers as the templates' are.
+func treeOf(v any) (map[string]any, error) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var tree map[string]any
+	err = json.Unmarshal(text, &tree)
+	return tree, err
+}
+
 // fromTree is the pod of a JSON tree.
 func fromTree(tree map[string]any) (*corev1.Pod, error) {
 	text, err := json.Marshal(tree)

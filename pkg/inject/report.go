@@ -18,6 +18,7 @@ const (
 	NoPods             Reason = "no-pods"             // not a kind that runs pods
 	ForeignKind        Reason = "foreign-kind"        // only shares a built-in kind's name (INJ-6)
 	NotKubernetes      Reason = "not-kubernetes"      // no kind: a comment, or other data
+	NotSelected        Reason = "not-selected"        // the label selector does not pick it
 	NotInjected        Reason = "not-injected"        // uninject found no sidecar
 	Uninjected         Reason = "uninjected"          // uninject took it out
 )
@@ -54,6 +55,8 @@ func (r Reason) Describe() string {
 		return "shares only its name with a built-in kind; see --pod-template"
 	case NotKubernetes:
 		return "not a Kubernetes object"
+	case NotSelected:
+		return "its labels do not match the selector"
 	case NotInjected:
 		return "has no sidecar"
 	case Uninjected:

@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
@@ -16,12 +18,13 @@ import (
 // Uninject takes the sidecars out of a document's workloads: what the status
 // annotation lists, and what injection changes besides. Probes, Prometheus
 // annotations and the user's own settings of injected containers come back.
-func Uninject(d *manifest.Document, foreign []PodTemplate) (*Result, error) {
+// A nil selector picks every workload.
+func Uninject(d *manifest.Document, foreign []PodTemplate, selector labels.Selector) (*Result, error) {
 	edit := func(w workload) (Outcome, error) {
 		u := &uninjection{meta: w.meta, spec: w.spec, owner: w.owner, bare: w.bare}
 		return Outcome{Reason: u.run(), Warnings: u.warnings}, nil
 	}
-	w := &walker{document: d, decoder: &manifest.Decoder{}, kinds: builtinKinds(), foreign: foreign, edit: edit}
+	w := &walker{document: d, decoder: &manifest.Decoder{}, kinds: builtinKinds(), foreign: foreign, selector: selector, edit: edit}
 	return w.walk()
 }
 
@@ -273,7 +276,7 @@ func (u *uninjection) removeGatewaySecurity() {
 	if len(s.Sysctls) == 0 {
 		s.Sysctls = nil
 	}
-	if equalJSON(s, corev1.PodSecurityContext{}) {
+	if reflect.ValueOf(*s).IsZero() {
 		u.spec.SecurityContext = nil
 	}
 }
