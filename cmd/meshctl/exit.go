@@ -69,7 +69,7 @@ func report(w io.Writer, err error) exitCode {
 
 // flatten lists the errors that errors.Join put together.
 func flatten(err error) []error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost join is taken apart
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
 	}

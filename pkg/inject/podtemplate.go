@@ -52,7 +52,7 @@ type foreign struct {
 	tree     map[string]any
 	template map[string]any // within tree
 	pod      corev1.PodTemplateSpec
-	before   any            // pod as it was read
+	before   any // pod as it was read
 }
 
 func (t PodTemplate) open(text []byte) (workload, error) {

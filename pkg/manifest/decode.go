@@ -223,7 +223,7 @@ func (r *reader) value(rest string, indent int, underKey bool) any {
 	case '{', '[', '"', '\'':
 		f := &flowReader{reader: r, text: rest}
 		v = f.value()
-		if tail := strings.TrimLeft(f.text, " "); tail != "" && !(tail[0] == '#' && len(tail) < len(f.text)) {
+		if tail := strings.TrimLeft(f.text, " "); tail != "" && (tail[0] != '#' || len(tail) == len(f.text)) {
 			return r.fail()
 		}
 	default:

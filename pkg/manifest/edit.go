@@ -93,6 +93,10 @@ func newEditor(text []byte, key ListKey) (*editor, error) {
 	if bytes.Contains(text, []byte("\r\n")) {
 		e.newline = "\r\n"
 	}
+	// YAML knows more line ends than the two of text files.
+	if strings.Count(string(text), "\r") != strings.Count(string(text), "\r\n") || bytes.ContainsAny(text, "\u0085\u2028\u2029") {
+		return nil, errEdit
+	}
 	if !bytes.HasSuffix(text, []byte("\n")) {
 		e.bare = true
 		e.text = append(bytes.Clone(text), e.newline...)
@@ -163,6 +167,9 @@ func (e *editor) edit(node *yaml.Node, before, after any, path []string) error {
 	to, isMap := after.(map[string]any)
 	from, wasMap := before.(map[string]any)
 	if isMap && wasMap && node.Kind == yaml.MappingNode && len(to) > 0 {
+		if !namesKeys(node) {
+			return errEdit
+		}
 		if isFlow(node) {
 			return e.editFlowMap(node, from, to, path)
 		}
@@ -174,6 +181,28 @@ func (e *editor) edit(node *yaml.Node, before, after any, path []string) error {
 		return e.editList(node, fromList, toList, path)
 	}
 	return e.replaceValue(node, before, after, path)
+}
+
+// namesKeys tells whether all keys of a mapping, merged ones too, are called as
+// they are written; in YAML 1.1 the key y is true, and the key 1 is also "1".
+func namesKeys(node *yaml.Node) bool {
+	switch node.Kind {
+	case yaml.AliasNode:
+		return namesKeys(node.Alias)
+	case yaml.SequenceNode:
+		return !slices.ContainsFunc(node.Content, func(n *yaml.Node) bool { return !namesKeys(n) })
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		switch key := node.Content[i]; {
+		case key.Tag == "!!merge":
+			if !namesKeys(node.Content[i+1]) {
+				return false
+			}
+		case key.Kind != yaml.ScalarNode, key.Tag != "!!str", jsonKind(key) == "bool":
+			return false
+		}
+	}
+	return true
 }
 
 // replaceValue writes the node's new value in place of it.
@@ -189,6 +218,10 @@ func (e *editor) replaceValue(node *yaml.Node, before, after any, path []string)
 	}
 	if e.inFlow(node) || isFlow(e.root) {
 		e.replace(start, end, e.flow(value, e.isJSON()))
+		return nil
+	}
+	if node == e.root {
+		e.replace(start, end, strings.TrimSuffix(e.lined(e.block(value), 0), e.newline))
 		return nil
 	}
 	// The value stands after its key's colon or its dash, whatever was there.

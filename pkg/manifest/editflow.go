@@ -111,8 +111,8 @@ func (e *editor) loneSeparator(open, first int) string {
 	if i := strings.LastIndex(between, "\n"); i >= 0 && !strings.Contains(between, "#") {
 		return "," + e.newline + between[i+1:]
 	}
-	if e.isJSON() && !bytes.ContainsAny(e.text[open:first], " ") && !bytes.Contains(e.text, []byte("\n  ")) {
-		return ","
+	if e.isJSON() && !bytes.Contains(e.text, []byte(`": `)) {
+		return "," // the document spares blanks
 	}
 	return ", "
 }

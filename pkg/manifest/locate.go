@@ -134,7 +134,7 @@ func findKind(node *yaml.Node, field []string, kind string) *yaml.Node {
 	if node.Kind == yaml.AliasNode {
 		node = node.Alias
 	}
-	if node.Kind == yaml.SequenceNode && !(len(field) == 0 && kind == "array") {
+	if node.Kind == yaml.SequenceNode && (len(field) > 0 || kind != "array") {
 		for _, item := range node.Content {
 			if found := findKind(item, field, kind); found != nil {
 				return found

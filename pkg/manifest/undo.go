@@ -99,7 +99,10 @@ func lineScript(from, to []byte) string {
 			i, j, kept = i+1, j+1, kept+1
 		}
 		dropped, added := 0, ""
-		for (i < len(a) || j < len(b)) && !(i < len(a) && j < len(b) && a[i] == b[j]) {
+		for i < len(a) || j < len(b) {
+			if i < len(a) && j < len(b) && a[i] == b[j] {
+				break
+			}
 			if j == len(b) || i < len(a) && same[i+1][j] >= same[i][j+1] {
 				i, dropped = i+1, dropped+1
 			} else {

@@ -2,7 +2,10 @@ package mesh
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -194,14 +197,10 @@ func overlay(message proto.Message, fields map[string]json.RawMessage) error {
 	if len(fields) == 0 {
 		return nil
 	}
-	text, err := json.Marshal(fields)
-	if err != nil {
-		return err
-	}
 	m := message.ProtoReflect()
 	given := m.New()
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(text, given.Interface()); err != nil {
-		return err
+	if err := unmarshal(fields, given.Interface()); err != nil {
+		return fieldError(fields, m, err)
 	}
 	descriptors := m.Descriptor().Fields()
 	for key, raw := range fields {
@@ -218,4 +217,29 @@ func overlay(message proto.Message, fields map[string]json.RawMessage) error {
 		}
 	}
 	return nil
+}
+
+func unmarshal(fields map[string]json.RawMessage, message proto.Message) error {
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, message)
+}
+
+// fieldError names the fields that cannot be read. protojson names a place in
+// a text that the user has not written, and varies its blanks on purpose.
+func fieldError(fields map[string]json.RawMessage, m protoreflect.Message, err error) error {
+	position := regexp.MustCompile(`^proto:[\s\x{a0}]+\(line \d+:\d+\): `)
+	plain := func(err error) string { return position.ReplaceAllString(err.Error(), "") }
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if err := unmarshal(map[string]json.RawMessage{key: fields[key]}, m.New().Interface()); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %s", key, plain(err)))
+		}
+	}
+	if problems == nil {
+		return errors.New(plain(err)) // two fields that exclude each other
+	}
+	return errors.Join(problems...)
 }

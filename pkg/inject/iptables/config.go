@@ -1,6 +1,7 @@
 package iptables
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -216,17 +217,16 @@ func ids(v string) error {
 
 func device(v string) error {
 	if len(v) > 15 {
-		return fmt.Errorf("expected an interface name of at most 15 characters")
+		return errors.New("expected an interface name of at most 15 characters")
 	}
 	return word(v)
 }
 
 // word keeps what goes into a rule to one harmless word.
 func word(v string) error {
-	for _, r := range v {
-		if !(r == '_' || r == '-' || r == '.' || r == '+' || r == '@' || r == ':' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z') {
-			return fmt.Errorf("expected letters, digits and _-.+@:")
-		}
+	const legal = "_-.+@:0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	if strings.Trim(v, legal) != "" {
+		return errors.New("expected only letters, digits and the marks _-.+@: in it")
 	}
 	return nil
 }

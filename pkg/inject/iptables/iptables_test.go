@@ -38,7 +38,7 @@ func cases() map[string]struct {
 	}
 }
 
-var update = flag.Bool("update", false, "write the goldens anew") //nolint:gochecknoglobals // flag.Bool needs a place
+var update = flag.Bool("update", false, "write the goldens anew")
 
 func parse(t *testing.T, args string, env map[string]string) iptables.Config {
 	t.Helper()
@@ -124,7 +124,7 @@ func TestRulesLoad(t *testing.T) {
 				t.Skipf("%s is not installed", backend)
 			}
 			inNamespace := func(script, input string) (string, error) {
-				c := exec.Command("unshare", "-n", "sh", "-c", script) //nolint:gosec // a test's own script
+				c := exec.Command("unshare", "-n", "sh", "-c", script)
 				c.Stdin = strings.NewReader(input)
 				out, err := c.CombinedOutput()
 				return string(out), err
