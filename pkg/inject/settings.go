@@ -49,6 +49,13 @@ func ParseSet(s string) (Set, error) {
 	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
 		return Set{}, fmt.Errorf("setting %q: %w", s, err)
 	}
+	switch value.(type) {
+	case map[string]any, []any:
+		// An address such as fe80:: is no map; those are written in brackets.
+		if !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") {
+			value = text
+		}
+	}
 	return Set{Path: path, Value: value}, nil
 }
 
