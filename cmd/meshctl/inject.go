@@ -40,6 +40,7 @@ printed, every fault is told with its place, and the exit status is 2.`,
   # with the settings of a cluster, saved once
   kubectl -n istio-system get cm istio-sidecar-injector istio -o yaml > mesh.yaml
   meshctl inject --inject-config mesh.yaml --mesh-config mesh.yaml -f app.yaml`,
+		Args: cobra.ArbitraryArgs, // files; explain is a subcommand
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
 				return err

@@ -26,6 +26,7 @@ type injectorFlags struct {
 	fromCluster    bool
 	kubeconfig     string
 	context        string
+	impersonate    cluster.Impersonation
 	clusterTimeout time.Duration
 	istioNamespace string
 
@@ -43,6 +44,7 @@ type injectorFlags struct {
 	proxyGID         int64
 	webhookRules     bool
 	podTemplates     []string
+	templateEnv      bool
 	namespace        string
 }
 
@@ -76,6 +78,7 @@ func (f *injectorFlags) register(flags *pflag.FlagSet) {
 	flags.Int64Var(&f.proxyGID, "proxy-gid", 0, "group ID of the proxy, for OpenShift; 0 is 1337")
 	flags.BoolVar(&f.webhookRules, "webhook-rules", false, "obey policy, selectors and default templates of the injection config, as the cluster's webhook does")
 	flags.StringSliceVar(&f.podTemplates, "pod-template", nil, "inject another kind too: Kind.group=path, such as Rollout.argoproj.io=spec.template; repeatable")
+	flags.BoolVar(&f.templateEnv, "template-env", false, "let templates read this machine's environment, as istioctl does")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of objects that name none")
 }
 
@@ -111,13 +114,17 @@ func (f *injectorFlags) validate(cmd *cobra.Command) error {
 func (f *injectorFlags) injector(ctx context.Context) (*inject.Injector, error) {
 	source := f.fileSource()
 	if f.fromCluster {
-		client, err := cluster.Connect(cluster.Access{Kubeconfig: f.kubeconfig, Context: f.context, Timeout: f.clusterTimeout})
+		client, err := cluster.Connect(f.access())
 		if err != nil {
 			return nil, err
 		}
 		source = f.clusterSource(ctx, client)
 	}
 	return f.build(source)
+}
+
+func (f *injectorFlags) access() cluster.Access {
+	return cluster.Access{Kubeconfig: f.kubeconfig, Context: f.context, Impersonate: f.impersonate, Timeout: f.clusterTimeout}
 }
 
 // build reads the configuration's parts and makes the engine.
@@ -151,6 +158,9 @@ func (f *injectorFlags) build(source configSource) (*inject.Injector, error) {
 		Revision: f.revisionName(), Layout: layout, CompliancePolicy: f.compliancePolicy,
 		ProxyUID: f.proxyUID, ProxyGID: f.proxyGID,
 		Obey: inject.CommandRules, PodTemplates: templates, Namespace: f.namespace,
+	}
+	if f.templateEnv {
+		o.Getenv = os.Getenv
 	}
 	if f.webhookRules {
 		o.Obey = inject.WebhookRules

@@ -49,7 +49,12 @@ printed before every document is done, and -o may name the input.`,
 			if o.filename == "" {
 				return usagef(cmd, "filename not specified (see --filename or -f)")
 			}
-			for _, name := range []string{"kubeconfig", "context", "injectConfigMapName", "meshConfigMapName"} {
+			for _, name := range []string{"webhookConfig", "xds-address"} {
+				if cmd.Flags().Changed(name) {
+					return usagef(cmd, "--%s has an istiod inject; meshctl injects itself: give that istiod's ConfigMaps with --injectConfigFile, --valuesFile and --meshConfigFile", name)
+				}
+			}
+			for _, name := range []string{"kubeconfig", "context", "as", "injectConfigMapName", "meshConfigMapName"} {
 				o.injector.fromCluster = o.injector.fromCluster || cmd.Flags().Changed(name)
 			}
 			if o.injector.fromCluster && o.injector.injectConfig != "" {
@@ -74,6 +79,13 @@ printed before every document is done, and -o may name the input.`,
 	flags.StringVarP(&o.injector.istioNamespace, "istioNamespace", "i", "istio-system", "namespace of the control plane")
 	flags.StringVarP(&o.injector.kubeconfig, "kubeconfig", "c", "", "kubeconfig file")
 	flags.StringVar(&o.injector.context, "context", "", "kubeconfig context")
+	flags.StringVar(&o.injector.impersonate.UserName, "as", "", "user to impersonate")
+	flags.StringVar(&o.injector.impersonate.UID, "as-uid", "", "UID to impersonate")
+	flags.StringSliceVar(&o.injector.impersonate.Groups, "as-group", nil, "group to impersonate; repeatable")
+	for _, name := range []string{"webhookConfig", "xds-address"} {
+		flags.String(name, "", "refused: it has an istiod inject")
+		_ = flags.MarkHidden(name) // fails only for a flag that is not there
+	}
 	flags.DurationVar(&o.injector.clusterTimeout, "kubeclient-timeout", 15*time.Second, "how long to wait for the cluster")
 	flags.StringVar(&o.injector.nativeSidecars, "native-sidecars", "auto", "what the peer reads from ENABLE_NATIVE_SIDECARS")
 	flags.StringVar(&o.injector.compliancePolicy, "compliance-policy", "", "what the peer reads from COMPLIANCE_POLICY")
@@ -108,7 +120,7 @@ func (o *kubeInjectOptions) run(ctx context.Context) error {
 		return err
 	}
 	if o.output != "" {
-		err = atomicfile.Write(o.output, text, 0o644)
+		err = atomicfile.Write(atomicfile.File{Name: o.output, Data: text, Mode: 0o644})
 	} else {
 		_, err = o.streams.Out.Write(text)
 	}
@@ -138,9 +150,7 @@ func (o *kubeInjectOptions) open() (io.Reader, error) {
 func (o *kubeInjectOptions) source(ctx context.Context) (configSource, error) {
 	source := o.injector.fileSource()
 	if o.injector.fromCluster {
-		client, err := cluster.Connect(cluster.Access{
-			Kubeconfig: o.injector.kubeconfig, Context: o.injector.context, Timeout: o.injector.clusterTimeout,
-		})
+		client, err := cluster.Connect(o.injector.access())
 		if err != nil {
 			return nil, err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -140,16 +141,19 @@ func writeBack(outputs []inject.Output, texts [][]byte) error {
 			return fmt.Errorf("%s: cannot be written back: it is not a file", o.Stream.Name)
 		}
 	}
+	var files []atomicfile.File
 	for i, o := range outputs {
 		changed := slices.ContainsFunc(o.Results, func(r *inject.Result) bool { return r.Changed() })
 		if !changed {
 			continue
 		}
-		if err := atomicfile.Replace(o.Stream.Name, texts[i]); err != nil {
+		file, err := atomicfile.Existing(o.Stream.Name, texts[i])
+		if err != nil {
 			return err
 		}
+		files = append(files, file)
 	}
-	return nil
+	return atomicfile.Write(files...)
 }
 
 func emitJSON(w io.Writer, outputs []inject.Output) error {
@@ -227,12 +231,11 @@ func (f *outputFlags) emitFiles(dir string, outputs []inject.Output) error {
 			}
 		}
 	}
-	for name, text := range texts {
-		if err := atomicfile.Write(filepath.Join(dir, name), text, 0o644); err != nil {
-			return err
-		}
+	var files []atomicfile.File
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		files = append(files, atomicfile.File{Name: filepath.Join(dir, name), Data: texts[name], Mode: 0o644})
 	}
-	return nil
+	return atomicfile.Write(files...)
 }
 
 // fileName is "kind-namespace-name" without anything that could lead elsewhere.

@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
@@ -18,8 +19,13 @@ import (
 type Access struct {
 	Kubeconfig string // file; empty follows KUBECONFIG and the home directory
 	Context    string // empty is the kubeconfig's current one
-	Timeout    time.Duration
+	// Impersonate makes requests in another user's name; zero is one's own.
+	Impersonate Impersonation
+	Timeout     time.Duration
 }
+
+// Impersonation is a user in whose name requests are made.
+type Impersonation = rest.ImpersonationConfig
 
 // Client reads ConfigMaps of one cluster.
 type Client struct {
@@ -37,6 +43,7 @@ func Connect(a Access) (*Client, error) {
 		return nil, fmt.Errorf("kubeconfig: %w", err)
 	}
 	config.Timeout = a.Timeout
+	config.Impersonate = a.Impersonate
 	core, err := typedcorev1.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("kubeconfig: %w", err)

@@ -83,10 +83,10 @@ func TestNew(t *testing.T) {
 		o    option
 		want string
 	}{
-		{"nothing", func(_ *testing.T, o *inject.Options) { *o = inject.Options{} }, "inject: config, values and mesh config are required"},
+		{"nothing", func(_ testing.TB, o *inject.Options) { *o = inject.Options{} }, "inject: config, values and mesh config are required"},
 		{"unknown function", templates(map[string]string{"sidecar": "a", "unused": "{{ nosuch }}"}), `injection template "unused": template: inject:1: function "nosuch" not defined (the template is for another Istio version: its functions are not those of Istio 1.31)`},
 		{"broken template", templates(map[string]string{"sidecar": "a\n{{ if }}"}), `injection template "sidecar": template: inject:2: missing value for if`},
-		{"bad selector", func(_ *testing.T, o *inject.Options) {
+		{"bad selector", func(_ testing.TB, o *inject.Options) {
 			o.Obey = inject.WebhookRules
 			_ = json.Unmarshal([]byte(`{"neverInjectSelector":[{"matchExpressions":[{"key":"a","operator":"Near"}]}]}`), o.Config)
 		}, `injection config: neverInjectSelector[0]: "Near" is not a valid label selector operator`},
@@ -111,7 +111,12 @@ func TestRenderErrors(t *testing.T) {
 		"spec: {containers: x}":             `failed to run injection template: failed parsing generated injected YAML (check Istio sidecar injector configuration): json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type []v1.Container`,
 		"spec: {priority: high}":            `failed to run injection template: failed parsing generated injected YAML (check Istio sidecar injector configuration): json: cannot unmarshal string into Go struct field PodSpec.spec.priority of type int32`,
 		`{{ fail "told by the template" }}`: `failed to run injection template: template "sidecar": template: inject:1:3: executing "inject" at <fail "told by the template">: error calling fail: told by the template`,
-		"{{ .NoSuch }}":                     `failed to run injection template: template "sidecar": template: inject:1:3: executing "inject" at <.NoSuch>: can't evaluate field NoSuch in type *inject.templateData`,
+		"{{ repeat 2000000000 \"x\" }}":     `error calling repeat: repeat: 2000000000 is more than 1048576`,
+		"{{ until 99999999 }}":              `error calling until: until: 99999999 is more than 1048576`,
+		"{{ untilStep 0 99999999 1 }}":      `error calling untilStep: untilStep: 99999999 is more than 1048576`,
+		"{{ indent 99999999 \"a\\nb\" }}":   `error calling indent: indent: 99999999 is more than 1048576`,
+		"{{ range until 1000 }}{{ repeat 100000 \"x\" }}{{ end }}": `renders more than 16 MiB`,
+		"{{ .NoSuch }}": `failed to run injection template: template "sidecar": template: inject:1:3: executing "inject" at <.NoSuch>: can't evaluate field NoSuch in type *inject.templateData`,
 	} {
 		got := failure(t, defaults(t, templates(map[string]string{"sidecar": template})), pod("", app))
 		if !strings.Contains(got, want) {

@@ -10,7 +10,7 @@ import (
 // marker is an injection that is cheap and easy to see.
 const marker = "templates:\n  sidecar: 'metadata: {annotations: {marked: \"yes\"}}'\n  other: 'metadata: {annotations: {other: \"yes\"}}'\n"
 
-func webhook(_ *testing.T, o *inject.Options) { o.Obey = inject.WebhookRules }
+func webhook(_ testing.TB, o *inject.Options) { o.Obey = inject.WebhookRules }
 
 func TestDecide(t *testing.T) {
 	t.Parallel()

@@ -16,10 +16,10 @@ import (
 )
 
 // option changes the options of a test's injector.
-type option func(*testing.T, *inject.Options)
+type option func(testing.TB, *inject.Options)
 
 // defaults are the embedded configuration with the options laid over it.
-func defaults(t *testing.T, options ...option) *inject.Injector {
+func defaults(t testing.TB, options ...option) *inject.Injector {
 	t.Helper()
 	i, err := inject.New(defaultOptions(t, options...))
 	if err != nil {
@@ -28,7 +28,7 @@ func defaults(t *testing.T, options ...option) *inject.Injector {
 	return i
 }
 
-func defaultOptions(t *testing.T, options ...option) inject.Options {
+func defaultOptions(t testing.TB, options ...option) inject.Options {
 	t.Helper()
 	values, err := inject.ParseValues(profile.Values())
 	if err != nil {
@@ -41,11 +41,11 @@ func defaultOptions(t *testing.T, options ...option) inject.Options {
 	return o
 }
 
-func native(_ *testing.T, o *inject.Options) { o.Layout = inject.Native }
-func clean(_ *testing.T, o *inject.Options)  { o.Reinject = inject.Clean }
+func native(_ testing.TB, o *inject.Options) { o.Layout = inject.Native }
+func clean(_ testing.TB, o *inject.Options)  { o.Reinject = inject.Clean }
 
 func values(settings ...string) option {
-	return func(t *testing.T, o *inject.Options) {
+	return func(t testing.TB, o *inject.Options) {
 		t.Helper()
 		var sets []inject.Set
 		for _, s := range settings {
@@ -63,7 +63,7 @@ func values(settings ...string) option {
 }
 
 func meshConfig(text string) option {
-	return func(t *testing.T, o *inject.Options) {
+	return func(t testing.TB, o *inject.Options) {
 		t.Helper()
 		var err error
 		if o.Mesh, err = mesh.ParseConfig([]byte(text)); err != nil {
@@ -73,7 +73,7 @@ func meshConfig(text string) option {
 }
 
 func identity(id inject.Identity) option {
-	return func(t *testing.T, o *inject.Options) {
+	return func(t testing.TB, o *inject.Options) {
 		t.Helper()
 		var err error
 		if o.Values, o.Mesh, err = inject.WithIdentity(id, o.Values, o.Mesh); err != nil {
@@ -84,7 +84,7 @@ func identity(id inject.Identity) option {
 
 // config replaces the templates, and whatever else the text says.
 func config(text string) option {
-	return func(t *testing.T, o *inject.Options) {
+	return func(t testing.TB, o *inject.Options) {
 		t.Helper()
 		var err error
 		if o.Config, err = inject.ParseConfig([]byte(text)); err != nil {
@@ -95,7 +95,7 @@ func config(text string) option {
 
 // templates are a configuration of these templates only.
 func templates(byName map[string]string) option {
-	return func(_ *testing.T, o *inject.Options) {
+	return func(_ testing.TB, o *inject.Options) {
 		o.Config = &inject.Config{Templates: byName, Policy: inject.PolicyEnabled}
 	}
 }

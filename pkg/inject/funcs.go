@@ -58,6 +58,7 @@ func functions(getenv func(string) string) template.FuncMap {
 		"expandenv":     func(string) (string, error) { return "", errors.New("expandenv is not available in templates") },
 		"getHostByName": func(string) (string, error) { return "", errors.New("getHostByName is not available in templates") },
 	})
+	bound(f)
 	return f
 }
 

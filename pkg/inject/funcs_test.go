@@ -106,7 +106,7 @@ func TestTemplatesSeeNoMachine(t *testing.T) {
 			t.Errorf("%s: %s", expression, got)
 		}
 	}
-	environment := func(_ *testing.T, o *inject.Options) {
+	environment := func(_ testing.TB, o *inject.Options) {
 		o.Getenv = func(key string) string { return "value of " + key }
 	}
 	if got := evaluate(t, `env "X" "fallback"`, appPod, environment); got != "value of X" {
@@ -119,8 +119,10 @@ func TestProtoToJSON(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, mesh, want string }{
 		{"defaults written out", "defaultConfig: {statusPort: 15020, drainDuration: 45s, proxyMetadata: {}}\n", "{}"},
-		{"order of the fields", "defaultConfig: {statusPort: 15022, drainDuration: 23s, concurrency: 2, interceptionMode: TPROXY, proxyMetadata: {B: \"2\", A: \"1\"}}\n",
-			`{"drainDuration":"23s","concurrency":2,"interceptionMode":"TPROXY","proxyMetadata":{"A":"1","B":"2"},"statusPort":15022}`},
+		{
+			"order of the fields", "defaultConfig: {statusPort: 15022, drainDuration: 23s, concurrency: 2, interceptionMode: TPROXY, proxyMetadata: {B: \"2\", A: \"1\"}}\n",
+			`{"drainDuration":"23s","concurrency":2,"interceptionMode":"TPROXY","proxyMetadata":{"A":"1","B":"2"},"statusPort":15022}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,7 +35,7 @@ func TestKinds(t *testing.T) {
 		{"values file", "replicas: 3\n", inject.NotKubernetes},
 		{"comment", "# nothing\n", inject.NotKubernetes},
 	}
-	known := func(_ *testing.T, o *inject.Options) { o.PodTemplates = inject.KnownPodTemplates() }
+	known := func(_ testing.TB, o *inject.Options) { o.PodTemplates = inject.KnownPodTemplates() }
 	i := defaults(t, known)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestControllerWithoutTemplate(t *testing.T) {
 func TestForeignKeepsFields(t *testing.T) {
 	t.Parallel()
 	text := "apiVersion: apps.kruise.io/v1\nkind: CloneSet\nmetadata: {name: c}\nspec:\n  own: 9007199254740993\n  template:\n    extra: kept\n    spec:\n      containers:\n      - {name: app, image: x, unknown: [kept]}\n"
-	cloneSet := func(_ *testing.T, o *inject.Options) {
+	cloneSet := func(_ testing.TB, o *inject.Options) {
 		o.PodTemplates = []inject.PodTemplate{{Group: "apps.kruise.io", Kind: "CloneSet", Path: []string{"spec", "template"}}}
 	}
 	got := string(canonical(t, defaults(t, config(marker), cloneSet).Document, []byte(text)))
@@ -137,7 +137,7 @@ func TestForeignKeepsFields(t *testing.T) {
 
 func TestSelector(t *testing.T) {
 	t.Parallel()
-	pick := func(_ *testing.T, o *inject.Options) { o.Selector = labels.SelectorFromSet(labels.Set{"tier": "web"}) }
+	pick := func(_ testing.TB, o *inject.Options) { o.Selector = labels.SelectorFromSet(labels.Set{"tier": "web"}) }
 	i := defaults(t, config(marker), pick)
 	for text, want := range map[string]inject.Reason{
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {tier: web}}\nspec: {}\n": inject.Injected,

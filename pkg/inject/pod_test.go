@@ -415,7 +415,7 @@ func TestIdentitySecret(t *testing.T) {
 // TestOpenShiftIDs: the proxy's user and group are settings (INJ-63).
 func TestOpenShiftIDs(t *testing.T) {
 	t.Parallel()
-	ids := func(_ *testing.T, o *inject.Options) { o.ProxyUID, o.ProxyGID = 1000620001, 1000620002 }
+	ids := func(_ testing.TB, o *inject.Options) { o.ProxyUID, o.ProxyGID = 1000620001, 1000620002 }
 	p, _ := injectPod(t, defaults(t, ids), pod("", app))
 	c := containerOf(t, p, "istio-proxy").SecurityContext
 	if *c.RunAsUser != 1000620001 || *c.RunAsGroup != 1000620002 {

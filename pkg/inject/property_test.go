@@ -35,7 +35,7 @@ func TestLawsOnExamples(t *testing.T) {
 		for name, options := range map[string][]option{
 			"classic": {clean}, "native": {clean, native}, "cni": {clean, values("pilot.cni.enabled=true")},
 			"hold":   {clean, values("global.proxy.holdApplicationUntilProxyStarts=true")},
-			"secret": {clean, identity(inject.SecretIdentity)}, "revision": {clean, func(_ *testing.T, o *inject.Options) { o.Revision = "canary" }},
+			"secret": {clean, identity(inject.SecretIdentity)}, "revision": {clean, func(_ testing.TB, o *inject.Options) { o.Revision = "canary" }},
 		} {
 			t.Run(filepath.Base(file)+"/"+name, func(t *testing.T) {
 				t.Parallel()

@@ -1,7 +1,6 @@
 package inject
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -140,7 +139,7 @@ func (n *injection) render(name string, data *templateData) (map[string]any, err
 	if err != nil {
 		return nil, err
 	}
-	var text bytes.Buffer
+	var text boundedBuffer
 	if err := t.Execute(&text, data); err != nil {
 		return nil, fmt.Errorf("template %q: %w", name, err)
 	}

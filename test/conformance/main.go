@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -122,8 +121,7 @@ func (c injectionCase) rendersDefaultProfile(dir string) bool {
 		return false
 	}
 	input, err := os.ReadFile(filepath.Join(dir, c.Input))
-	proxyless := regexp.MustCompile(`inject\.istio\.io/templates["']?:\s*["']?grpc-`)
-	return err == nil && !proxyless.Match(input)
+	return err == nil && !bytes.Contains(input, []byte("grpc-agent")) && !bytes.Contains(input, []byte("grpc-simple"))
 }
 
 func fail(out io.Writer, err error) int {

@@ -92,7 +92,7 @@ func TestParseErrors(t *testing.T) {
 		"-i 10.0.0.1":         `flag -i: value "10.0.0.1": expected a CIDR such as 10.0.0.0/8`,
 		"-m BOTH":             `flag -m: value "BOTH": expected REDIRECT, TPROXY or NONE`,
 		"-u root":             `flag -u: value "root": expected a numeric ID`,
-		"-c a;reboot":         `flag -c: value "a;reboot": expected letters, digits and _-.+@:`,
+		"-c a;reboot":         `flag -c: value "a;reboot": expected only letters, digits and the marks _-.+@: in it`,
 		"-b":                  `flag -b: value missing`,
 		"sleep 1":             `argument "sleep": expected a flag of istio-iptables`,
 		"-k abcdefghijklmnop": `flag -k: value "abcdefghijklmnop": expected an interface name of at most 15 characters`,

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+// parse runs a command line up to its run hook and gives its error text.
+func parse(cmd *cobra.Command, args ...string) string {
+	cmd.SetArgs(args)
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.SetOut(&bytes.Buffer{})
+	cmd.SetErr(&bytes.Buffer{})
+	if err := cmd.Execute(); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+func TestInjectFlags(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		args string
+		err  string
+		get  func(*injectOptions) any
+		want any
+	}{
+		{"files, repeated and by comma, and arguments", "-f a -f b,c d", "", func(o *injectOptions) any { return o.input.filenames }, []string{"a", "b", "c", "d"}},
+		{"no input", "", "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY", nil, nil},
+		{"kustomization", "-k dir", "", func(o *injectOptions) any { return o.input.kustomize }, "dir"},
+		{"selector", "-f a -l app=web", "", func(o *injectOptions) any { return o.input.picks.String() }, "app=web"},
+		{"bad selector", "-f a -l =", `selector "=": found '=', expected: !, identifier, or 'end of string'`, nil, nil},
+		{"write", "-f a -w --preserve", "", func(o *injectOptions) any { return o.output.write && o.output.preserve }, true},
+		{"write is YAML's", "-f a -w -o json", "--preserve and --write go with -o yaml only", nil, nil},
+		{"files need a directory", "-f a -o files=", `output "files=": expected yaml, json, patch, kustomize or files=DIRECTORY`, nil, nil},
+		{"yaml takes none", "-f a -o yaml=x", `output "yaml=x": expected yaml, json, patch, kustomize or files=DIRECTORY`, nil, nil},
+		{"report", "-f a --report xml", `report "xml": expected table, json or none`, nil, nil},
+		{"two sources", "-f a --from-cluster --inject-config x", "--from-cluster and --inject-config exclude each other", nil, nil},
+		{"kubeconfig alone", "-f a --kubeconfig x", "--kubeconfig is for --from-cluster", nil, nil},
+		{"context alone", "-f a --context x", "--context is for --from-cluster", nil, nil},
+		{"identity", "-f a --identity file", `identity "file": expected token or secret`, nil, nil},
+		{"native sidecars", "-f a --native-sidecars=x", `native sidecars "x": expected true, false or auto`, nil, nil},
+		{"Kubernetes version", "-f a --kube-version x", `kube version "x": expected a version such as 1.33`, nil, nil},
+		{"settings keep their commas", "-f a --set a.b=1,2", "", func(o *injectOptions) any { return o.injector.set }, []string{"a.b=1,2"}},
+		{"bad setting", "-f a --set a", `setting "a": expected path=value, such as global.proxy.logLevel=debug`, nil, nil},
+		{"pod template", "-f a --pod-template x", `pod template "x": expected Kind.group=path, such as Rollout.argoproj.io=spec.template`, nil, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got *injectOptions
+			cmd := newInjectCmd(genericiooptions.NewTestIOStreamsDiscard(), func(_ context.Context, o *injectOptions) error {
+				got = o
+				return nil
+			})
+			if err := parse(cmd, strings.Fields(tt.args)...); err != tt.err {
+				t.Fatalf("error %q, want %q", err, tt.err)
+			}
+			if (got == nil) != (tt.err != "") {
+				t.Fatal("the run hook and the error disagree")
+			}
+			if tt.get != nil {
+				if diff := cmp.Diff(tt.want, tt.get(got)); diff != "" {
+					t.Errorf("(-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
+
+// TestKubeInjectFlags: the peer's flags, and what they make of the cluster
+// (INJ-120, INJ-121, INJ-124).
+func TestKubeInjectFlags(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, args, err string
+		fromCluster     bool
+	}{
+		{"a file asks no cluster (INJ-124)", "-f a", "", false},
+		{"no file", "", "filename not specified (see --filename or -f)", false},
+		{"the last file wins", "-f a -f b", "", false},
+		{"kubeconfig", "-f a -c k", "", true},
+		{"context", "-f a --context k", "", true},
+		{"impersonation", "-f a --as me --as-group g", "", true},
+		{"ConfigMap name", "-f a --meshConfigMapName istio-canary", "", true},
+		{"files are enough", "-f a --context k --injectConfigFile c", "", false},
+		{"webhook", "-f a --webhookConfig w", "--webhookConfig has an istiod inject; meshctl injects itself: give that istiod's ConfigMaps with --injectConfigFile, --valuesFile and --meshConfigFile", false},
+		{"arguments", "-f a b", `unknown command "b" for "kube-inject"`, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var got *kubeInjectOptions
+			cmd := newKubeInjectCmd(genericiooptions.NewTestIOStreamsDiscard(), func(_ context.Context, o *kubeInjectOptions) error {
+				got = o
+				return nil
+			})
+			if err := parse(cmd, strings.Fields(tt.args)...); err != tt.err {
+				t.Fatalf("error %q, want %q", err, tt.err)
+			}
+			if tt.err == "" && got.injector.fromCluster != tt.fromCluster {
+				t.Errorf("asks a cluster: %v, want %v", got.injector.fromCluster, tt.fromCluster)
+			}
+			if tt.name == "the last file wins" && got.filename != "b" {
+				t.Errorf("file %s", got.filename)
+			}
+		})
+	}
+}
+
+func TestUninjectFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-f a":             "",
+		"-f a -o patch":    "",
+		"":                 "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY",
+		"-f a -o patch -w": "--preserve and --write go with -o yaml only",
+	} {
+		ran := false
+		cmd := newUninjectCmd(genericiooptions.NewTestIOStreamsDiscard(), func(context.Context, *uninjectOptions) error {
+			ran = true
+			return nil
+		})
+		if err := parse(cmd, strings.Fields(args)...); err != want || ran != (want == "") {
+			t.Errorf("%q: error %q, ran %v, want %q", args, err, ran, want)
+		}
+	}
+}
+
+func TestExplainFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"deploy/web -f a --iptables": "",
+		"-f a -o yaml":               `output "yaml": expected text or json`,
+		"a b -f x":                   "accepts at most 1 arg(s), received 2",
+	} {
+		cmd := newInjectExplainCmd(genericiooptions.NewTestIOStreamsDiscard(), func(context.Context, *injectExplainOptions) error { return nil })
+		if err := parse(cmd, strings.Fields(args)...); err != want {
+			t.Errorf("%q: error %q, want %q", args, err, want)
+		}
+	}
+}
+
+// TestExitCodes: one place decides, for every command alike.
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]exitCode{
+		"version":                           exitOK,
+		"version -o json":                   exitOK,
+		"--help":                            exitOK,
+		"nonsense":                          exitFailed,
+		"inject":                            exitFailed,
+		"inject -f /nonexistent":            exitFailed,
+		"version -o toml":                   exitFailed,
+		"inject --fail-if-none -f -":        exitNo,
+		"inject -f - --report none":         exitOK,
+		"uninject --fail-if-none -f -":      exitNo,
+		"kube-inject -f -":                  exitOK,
+		"inject explain nobody -f -":        exitFailed,
+		"inject --write -f - --report=none": exitFailed,
+	} {
+		streams, in, out, stderr := genericiooptions.NewTestIOStreams()
+		in.WriteString("apiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
+		if got := execute(context.Background(), streams, strings.Fields(args)); got != want {
+			t.Errorf("%s: exit %d, want %d: %s", args, got, want, stderr)
+		}
+		if want != exitOK && out.Len() > 0 {
+			t.Errorf("%s: exit %d, but prints %s", args, want, out)
+		}
+	}
+}
+
+// TestEveryCommandExplainsItself: help, and an example for each that does
+// something.
+func TestEveryCommandExplainsItself(t *testing.T) {
+	t.Parallel()
+	seen := 0
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		for _, c := range cmd.Commands() {
+			if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+				continue
+			}
+			seen++
+			if c.Short == "" || c.Example == "" {
+				t.Errorf("%s: short %q, example %q", c.CommandPath(), c.Short, c.Example)
+			}
+			walk(c)
+		}
+	}
+	walk(newRootCmd(genericiooptions.NewTestIOStreamsDiscard()))
+	if seen < 5 {
+		t.Errorf("only %d commands", seen)
+	}
+}
