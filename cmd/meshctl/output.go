@@ -109,7 +109,7 @@ func (f *outputFlags) emitYAML(ctx context.Context, w io.Writer, outputs []injec
 	for i, o := range outputs {
 		var err error
 		if f.preserve {
-			texts[i], err = o.Preserved()
+			texts[i], err = o.Preserved(ctx)
 		} else {
 			texts[i], err = o.Canonical(ctx, encoder)
 		}

@@ -7,7 +7,6 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/meshctl/meshctl/pkg/inject"
-	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
 type uninjectOptions struct {
@@ -57,9 +56,7 @@ func (o *uninjectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outputs, err := inject.Run(ctx, streams, func(d *manifest.Document) (*inject.Result, error) {
-		return inject.Uninject(d, foreign, o.input.picks)
-	})
+	outputs, err := inject.Run(ctx, streams, inject.NewUninjector(foreign, o.input.picks).Document)
 	if err != nil {
 		return err
 	}

@@ -162,7 +162,7 @@ func canonical(t *testing.T, engine inject.Engine, text []byte) []byte {
 
 func preserved(t *testing.T, engine inject.Engine, text []byte) []byte {
 	t.Helper()
-	out, err := run(t, engine, text).Preserved()
+	out, err := run(t, engine, text).Preserved(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func preserved(t *testing.T, engine inject.Engine, text []byte) []byte {
 }
 
 func uninject(d *manifest.Document) (*inject.Result, error) {
-	return inject.Uninject(d, inject.KnownPodTemplates(), nil)
+	return inject.NewUninjector(inject.KnownPodTemplates(), nil).Document(d)
 }
 
 // unchanged is the engine that changes nothing: its canonical form is the

@@ -59,7 +59,7 @@ func FuzzManifest(f *testing.F) {
 			if _, err := outputs[0].Canonical(context.Background(), encoder); err != nil {
 				t.Errorf("canonical form: %v", err)
 			}
-			edited, err := outputs[0].Preserved()
+			edited, err := outputs[0].Preserved(context.Background())
 			if err != nil {
 				continue // refused, with a place
 			}

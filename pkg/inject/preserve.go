@@ -2,6 +2,7 @@ package inject
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"slices"
 
@@ -29,27 +30,33 @@ func listKeys() manifest.ListKey {
 }
 
 // Preserved writes the stream with the changes edited into its text.
-func (o Output) Preserved() ([]byte, error) {
+func (o Output) Preserved(ctx context.Context) ([]byte, error) {
+	p := &preserver{engine: o.engine, editor: manifest.Editor{Key: listKeys()}, uninjector: NewUninjector(KnownPodTemplates(), nil)}
 	texts := make([][]byte, len(o.Results))
-	for d, r := range o.Results {
-		if !r.Changed() {
-			continue
+	err := parallel(ctx, len(texts), func(d int) (err error) {
+		if !o.Results[d].Changed() {
+			return nil
 		}
-		p := preserver(o.engine)
-		text, err := p.edit(o.Stream.Raw(d), r)
-		if err != nil {
-			return nil, o.Stream.Documents[d].Explain(err)
+		if texts[d], err = p.edit(o.Stream.Raw(d), o.Results[d]); err != nil {
+			return o.Stream.Documents[d].Explain(err)
 		}
-		texts[d] = text
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return o.Stream.Splice(texts), nil
 }
 
 // preserver edits documents in place and sees to it that the edit can be taken
 // back byte for byte.
-type preserver Engine
+type preserver struct {
+	engine     Engine
+	editor     manifest.Editor
+	uninjector *Uninjector
+}
 
-func (p preserver) edit(raw []byte, r *Result) ([]byte, error) {
+func (p *preserver) edit(raw []byte, r *Result) ([]byte, error) {
 	original, recorded := manifest.Undo(raw)
 	if r.has(Uninjected) {
 		if recorded {
@@ -60,7 +67,7 @@ func (p preserver) edit(raw []byte, r *Result) ([]byte, error) {
 	if recorded {
 		// Begin again from the document as it was before the first injection.
 		var err error
-		if r, err = p(&manifest.Document{Text: original, Line: 1}); err != nil {
+		if r, err = p.engine(&manifest.Document{Text: original, Line: 1}); err != nil {
 			return nil, err
 		}
 		raw = original
@@ -75,7 +82,7 @@ func (p preserver) edit(raw []byte, r *Result) ([]byte, error) {
 	return manifest.WithUndo(edited, raw), nil
 }
 
-func (p preserver) apply(raw []byte, r *Result) ([]byte, error) {
+func (p *preserver) apply(raw []byte, r *Result) ([]byte, error) {
 	before, err := numbered(r.Before)
 	if err != nil {
 		return nil, err
@@ -84,19 +91,19 @@ func (p preserver) apply(raw []byte, r *Result) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return manifest.Edit(raw, before, after, listKeys())
+	return p.editor.Edit(raw, before, after)
 }
 
 // injected tells whether the document already has a sidecar.
-func (p preserver) injected(raw []byte) bool {
-	r, err := Uninject(&manifest.Document{Text: raw, Line: 1}, KnownPodTemplates(), nil)
+func (p *preserver) injected(raw []byte) bool {
+	r, err := p.uninjector.Document(&manifest.Document{Text: raw, Line: 1})
 	return err == nil && r.has(Uninjected)
 }
 
 // uninjected is the document with the sidecars edited out again, nil if that
 // cannot be done.
-func (p preserver) uninjected(edited []byte) []byte {
-	r, err := Uninject(&manifest.Document{Text: edited, Line: 1}, KnownPodTemplates(), nil)
+func (p *preserver) uninjected(edited []byte) []byte {
+	r, err := p.uninjector.Document(&manifest.Document{Text: edited, Line: 1})
 	if err != nil {
 		return nil
 	}

@@ -15,16 +15,30 @@ import (
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
-// Uninject takes the sidecars out of a document's workloads: what the status
-// annotation lists, and what injection changes besides. Probes, Prometheus
-// annotations and the user's own settings of injected containers come back.
-// A nil selector picks every workload.
-func Uninject(d *manifest.Document, foreign []PodTemplate, selector labels.Selector) (*Result, error) {
+// Uninjector takes sidecars out of workloads. It is safe for concurrent use.
+type Uninjector struct {
+	templates []PodTemplate
+	selector  labels.Selector
+	kinds     map[string]kind
+	decoder   manifest.Decoder
+}
+
+// NewUninjector opens the built-in kinds and those of other API groups that
+// are named. A nil selector picks every workload.
+func NewUninjector(templates []PodTemplate, selector labels.Selector) *Uninjector {
+	return &Uninjector{templates: templates, selector: selector, kinds: builtinKinds()}
+}
+
+// Document takes out what the status annotation lists, and undoes what
+// injection changes besides: probes, Prometheus annotations and the user's own
+// settings of injected containers come back. It fails with a
+// *report.InputError and then has changed nothing.
+func (i *Uninjector) Document(d *manifest.Document) (*Result, error) {
 	edit := func(w workload) (Outcome, error) {
 		u := &uninjection{meta: w.meta, spec: w.spec, owner: w.owner, bare: w.bare}
 		return Outcome{Reason: u.run(), Warnings: u.warnings}, nil
 	}
-	w := &walker{document: d, decoder: &manifest.Decoder{}, kinds: builtinKinds(), foreign: foreign, selector: selector, edit: edit}
+	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.templates, selector: i.selector, edit: edit}
 	return w.walk()
 }
 

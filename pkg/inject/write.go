@@ -17,7 +17,8 @@ import (
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
-// Engine changes the pods of documents: an Injector, or Uninject.
+// Engine changes the pods of documents: an Injector's or an Uninjector's
+// Document.
 type Engine func(*manifest.Document) (*Result, error)
 
 // Output is a stream and what became of each of its documents.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -16,25 +15,31 @@ import (
 // errEdit says that a document is written in a way that Edit does not master.
 var errEdit = errors.New("cannot be edited in place: leave out --preserve to get the canonical form")
 
+// Editor edits documents in place. It may be shared.
+type Editor struct {
+	Key     ListKey // tells the items of lists apart
+	decoder Decoder
+}
+
 // Edit rewrites text, one YAML or JSON document, by the changes that lead from
 // before to after, two trees of JSON values of its object (see Apply). All
 // other bytes stay: comments, order, quoting, anchors, unknown fields. Edit
 // reads its result again and fails rather than return a text that does not say
 // what it should.
-func Edit(text []byte, before, after any, key ListKey) ([]byte, error) {
+func (r *Editor) Edit(text []byte, before, after any) ([]byte, error) {
 	if Equal(before, after) {
 		return text, nil
 	}
-	tree, err := parseTree(text)
+	tree, err := r.parse(text)
 	if err != nil {
 		return nil, err
 	}
-	want := Apply(tree, before, after, key)
-	e, err := newEditor(text, key)
+	want := Apply(tree, before, after, r.Key)
+	e, err := newEditing(text, r.Key)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.edit(e.root, before, after, nil); err != nil {
+	if err := e.edit(e.root, tree, before, after, nil); err != nil {
 		return nil, err
 	}
 	if err := e.expandAliases(); err != nil {
@@ -44,22 +49,26 @@ func Edit(text []byte, before, after any, key ListKey) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	got, err := parseTree(edited)
+	got, err := r.parse(edited)
 	if err != nil || !Equal(got, want) {
 		return nil, errEdit
 	}
 	return edited, nil
 }
 
-func parseTree(text []byte) (any, error) {
-	j, err := sigsyaml.YAMLToJSON(text)
+// parse is the value of a document, numbers as they are written.
+func (r *Editor) parse(text []byte) (any, error) {
+	j, err := r.decoder.JSON(text)
 	if err != nil {
-		return nil, fmt.Errorf("error converting YAML to JSON: %w", err)
+		return nil, err
 	}
 	return parseJSON(j)
 }
 
 func parseJSON(text []byte) (any, error) {
+	if tree, err := decodeJSON(text); err == nil {
+		return tree, nil
+	}
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	var tree any
@@ -73,8 +82,8 @@ type replacement struct {
 	text       string
 }
 
-// editor holds a document's bytes, its nodes, and the replacements so far.
-type editor struct {
+// editing holds a document's bytes, its nodes, and the replacements so far.
+type editing struct {
 	text    []byte
 	bare    bool   // text came without a final line end
 	newline string // the document's line end
@@ -88,8 +97,8 @@ type editor struct {
 	key     ListKey
 }
 
-func newEditor(text []byte, key ListKey) (*editor, error) {
-	e := &editor{text: text, newline: "\n", key: key, ends: map[*yaml.Node]int{}, parents: map[*yaml.Node]*yaml.Node{}, dropped: map[*yaml.Node]bool{}}
+func newEditing(text []byte, key ListKey) (*editing, error) {
+	e := &editing{text: text, newline: "\n", key: key, ends: map[*yaml.Node]int{}, parents: map[*yaml.Node]*yaml.Node{}, dropped: map[*yaml.Node]bool{}}
 	if bytes.Contains(text, []byte("\r\n")) {
 		e.newline = "\r\n"
 	}
@@ -123,7 +132,7 @@ func newEditor(text []byte, key ListKey) (*editor, error) {
 }
 
 // result is the text with all replacements made.
-func (e *editor) result() ([]byte, error) {
+func (e *editing) result() ([]byte, error) {
 	text, err := e.splice(0, len(e.text), e.edits)
 	if err != nil {
 		return nil, err
@@ -135,7 +144,7 @@ func (e *editor) result() ([]byte, error) {
 }
 
 // splice is the text from start to end with the edits made.
-func (e *editor) splice(start, end int, edits []replacement) (string, error) {
+func (e *editing) splice(start, end int, edits []replacement) (string, error) {
 	edits = slices.Clone(edits)
 	slices.SortStableFunc(edits, func(a, b replacement) int { return a.start - b.start })
 	var out strings.Builder
@@ -152,35 +161,36 @@ func (e *editor) splice(start, end int, edits []replacement) (string, error) {
 	return out.String(), nil
 }
 
-func (e *editor) replace(start, end int, text string) {
+func (e *editing) replace(start, end int, text string) {
 	e.edits = append(e.edits, replacement{start, end, text})
 }
 
-// edit records the replacements that change node from before to after.
-func (e *editor) edit(node *yaml.Node, before, after any, path []string) error {
+// edit records the replacements that change node, which says tree, as before
+// is changed to after.
+func (e *editing) edit(node *yaml.Node, tree, before, after any, path []string) error {
 	if Equal(before, after) {
 		return nil
 	}
 	if node.Kind == yaml.AliasNode {
-		return e.replaceValue(node, before, after, path)
+		return e.replaceValue(node, tree, before, after, path)
 	}
 	to, isMap := after.(map[string]any)
 	from, wasMap := before.(map[string]any)
-	if isMap && wasMap && node.Kind == yaml.MappingNode && len(to) > 0 {
+	if m, ok := tree.(map[string]any); ok && isMap && wasMap && node.Kind == yaml.MappingNode && len(to) > 0 {
 		if !namesKeys(node) {
 			return errEdit
 		}
 		if isFlow(node) {
-			return e.editFlowMap(node, from, to, path)
+			return e.editFlowMap(node, m, from, to, path)
 		}
-		return e.editMap(node, from, to, path)
+		return e.editMap(node, m, from, to, path)
 	}
 	toList, isList := after.([]any)
 	fromList, wasList := before.([]any)
-	if isList && wasList && node.Kind == yaml.SequenceNode && len(toList) > 0 {
-		return e.editList(node, fromList, toList, path)
+	if list, ok := tree.([]any); ok && isList && wasList && node.Kind == yaml.SequenceNode && len(toList) > 0 {
+		return e.editList(node, list, fromList, toList, path)
 	}
-	return e.replaceValue(node, before, after, path)
+	return e.replaceValue(node, tree, before, after, path)
 }
 
 // namesKeys tells whether all keys of a mapping, merged ones too, are called as
@@ -206,12 +216,8 @@ func namesKeys(node *yaml.Node) bool {
 }
 
 // replaceValue writes the node's new value in place of it.
-func (e *editor) replaceValue(node *yaml.Node, before, after any, path []string) error {
-	old, err := nodeTree(node)
-	if err != nil {
-		return errEdit
-	}
-	value := apply(old, before, after, e.key, path)
+func (e *editing) replaceValue(node *yaml.Node, tree, before, after any, path []string) error {
+	value := apply(tree, before, after, e.key, path)
 	start, end := e.span(node)
 	if node.Kind == yaml.AliasNode {
 		e.dropped[node] = true
@@ -236,7 +242,7 @@ func (e *editor) replaceValue(node *yaml.Node, before, after any, path []string)
 
 // expandAliases writes out the aliases of nodes that were changed: they still
 // mean the old value.
-func (e *editor) expandAliases() error {
+func (e *editing) expandAliases() error {
 	var walk func(n *yaml.Node) error
 	walk = func(n *yaml.Node) error {
 		if n.Kind == yaml.AliasNode {
@@ -262,7 +268,7 @@ func (e *editor) expandAliases() error {
 }
 
 // touched tells whether an edit changed n or anything within.
-func (e *editor) touched(n *yaml.Node) bool {
+func (e *editing) touched(n *yaml.Node) bool {
 	start, end := e.span(n)
 	if !isFlow(n) && n.Kind != yaml.ScalarNode {
 		end = e.lineEnd(e.ends[n])
@@ -278,7 +284,11 @@ func nodeTree(n *yaml.Node) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseTree(text)
+	j, err := sigsyaml.YAMLToJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	return parseJSON(j)
 }
 
 // resolved is a copy of n without anchors and aliases.
@@ -300,7 +310,7 @@ func resolved(n *yaml.Node, depth int) *yaml.Node {
 }
 
 // offset is the place of a line and column, both from 1; columns count runes.
-func (e *editor) offset(line, column int) int {
+func (e *editing) offset(line, column int) int {
 	if line < 1 || line > len(e.lines) {
 		return len(e.text)
 	}
@@ -316,9 +326,9 @@ func (e *editor) offset(line, column int) int {
 }
 
 // lineStart and lineEnd bound a line, from 0, its line end included.
-func (e *editor) lineStart(line int) int { return e.lines[line] }
+func (e *editing) lineStart(line int) int { return e.lines[line] }
 
-func (e *editor) lineEnd(line int) int {
+func (e *editing) lineEnd(line int) int {
 	if line+1 < len(e.lines) {
 		return e.lines[line+1]
 	}
@@ -328,7 +338,7 @@ func (e *editor) lineEnd(line int) int {
 func isFlow(n *yaml.Node) bool { return n.Style&yaml.FlowStyle != 0 }
 
 // isJSON tells whether the document is written as JSON.
-func (e *editor) isJSON() bool {
+func (e *editing) isJSON() bool {
 	start, _ := e.span(e.root)
 	return isFlow(e.root) && start < len(e.text) && (e.text[start] == '{' || e.text[start] == '[')
 }

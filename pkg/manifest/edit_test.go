@@ -96,7 +96,7 @@ func TestEdit(t *testing.T) {
 			t.Parallel()
 			before, after := decode(t, []byte(tt.text)), decode(t, []byte(tt.text))
 			tt.change(after.(map[string]any))
-			got, err := manifest.Edit([]byte(tt.text), before, after, byName)
+			got, err := (&manifest.Editor{Key: byName}).Edit([]byte(tt.text), before, after)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -126,7 +126,7 @@ func FuzzEdit(f *testing.F) {
 			return
 		}
 		after := mutate(before, int(where), int(what))
-		got, err := manifest.Edit(text, before, after, byName)
+		got, err := (&manifest.Editor{Key: byName}).Edit(text, before, after)
 		if err != nil {
 			return
 		}
@@ -235,11 +235,12 @@ func FuzzUndo(f *testing.F) {
 	})
 }
 
-func ExampleEdit() {
+func ExampleEditor() {
 	text := []byte("# my service\nmetadata:\n  name: web   # do not rename\n")
 	before := map[string]any{"metadata": map[string]any{"name": "web"}}
 	after := map[string]any{"metadata": map[string]any{"name": "web", "labels": map[string]any{"app": "web"}}}
-	edited, err := manifest.Edit(text, before, after, func([]string) string { return "name" })
+	editor := manifest.Editor{Key: func([]string) string { return "name" }}
+	edited, err := editor.Edit(text, before, after)
 	if err != nil {
 		panic(err)
 	}

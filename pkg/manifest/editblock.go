@@ -11,7 +11,7 @@ import (
 
 // editMap changes a block mapping: entries that differ, then those that go,
 // then the new ones, which come last.
-func (e *editor) editMap(node *yaml.Node, from, to map[string]any, path []string) error {
+func (e *editing) editMap(node *yaml.Node, tree, from, to map[string]any, path []string) error {
 	var gone []int
 	var added []string
 	for _, k := range slices.Sorted(maps.Keys(to)) {
@@ -24,7 +24,7 @@ func (e *editor) editMap(node *yaml.Node, from, to map[string]any, path []string
 			added = append(added, k)
 			continue
 		}
-		if err := e.edit(node.Content[i+1], old, to[k], append(path[:len(path):len(path)], k)); err != nil {
+		if err := e.edit(node.Content[i+1], tree[k], old, to[k], append(path[:len(path):len(path)], k)); err != nil {
 			return err
 		}
 	}
@@ -55,7 +55,7 @@ func (e *editor) editMap(node *yaml.Node, from, to map[string]any, path []string
 }
 
 // replaceAll writes a block mapping anew, when nothing of it stays.
-func (e *editor) replaceAll(node *yaml.Node, to map[string]any) error {
+func (e *editing) replaceAll(node *yaml.Node, to map[string]any) error {
 	start, end := e.lineStart(node.Content[0].Line-1), e.lineEnd(e.ends[node])
 	first := e.offset(node.Content[0].Line, node.Content[0].Column)
 	if len(bytes.TrimSpace(e.text[start:first])) > 0 {
@@ -82,7 +82,7 @@ func entry(node *yaml.Node, key string) int {
 
 // removeEntry takes out the lines of an entry. Where its key follows a dash,
 // the next entry that stays moves up to the dash.
-func (e *editor) removeEntry(node *yaml.Node, i int, gone []int) {
+func (e *editing) removeEntry(node *yaml.Node, i int, gone []int) {
 	key := node.Content[i]
 	start, at := e.lineStart(key.Line-1), e.offset(key.Line, key.Column)
 	end := e.lineEnd(e.ends[node.Content[i+1]])
@@ -104,22 +104,20 @@ func (e *editor) removeEntry(node *yaml.Node, i int, gone []int) {
 }
 
 // editList changes a sequence, item by item where a key tells them apart.
-func (e *editor) editList(node *yaml.Node, from, to []any, path []string) error {
-	tree, err := nodeTree(node)
-	if err != nil {
+func (e *editing) editList(node *yaml.Node, list, from, to []any, path []string) error {
+	if len(list) != len(node.Content) {
 		return errEdit
 	}
-	list, _ := tree.([]any)
 	matches := match(list, from, to, e.key(path))
 	if matches == nil {
-		return e.replaceValue(node, from, to, path)
+		return e.replaceValue(node, list, from, to, path)
 	}
 	mark := len(e.edits)
 	for i, m := range matches {
 		if !m.found {
 			continue
 		}
-		if err := e.edit(node.Content[m.tree], from[m.before], to[i], path); err != nil {
+		if err := e.edit(node.Content[m.tree], list[m.tree], from[m.before], to[i], path); err != nil {
 			return err
 		}
 	}
@@ -148,7 +146,7 @@ func rearranged(matches []matched, length int) bool {
 // rearrange writes a block sequence's items in their new order: those that
 // stay with their lines, comments before them included. The edits after mark
 // are of this sequence and go into the items' text.
-func (e *editor) rearrange(node *yaml.Node, to []any, matches []matched, mark int) error {
+func (e *editing) rearrange(node *yaml.Node, to []any, matches []matched, mark int) error {
 	inner := slices.Clone(e.edits[mark:])
 	firstLine, column := e.dash(node.Content[0])
 	begin := e.lineStart(firstLine)
@@ -191,7 +189,7 @@ func (e *editor) rearrange(node *yaml.Node, to []any, matches []matched, mark in
 
 // keyLine is the line, from 0, of the key that a node is the value of; -1 if
 // it has none.
-func (e *editor) keyLine(n *yaml.Node) int {
+func (e *editing) keyLine(n *yaml.Node) int {
 	p := e.parents[n]
 	if p == nil || p.Kind != yaml.MappingNode {
 		return -1
@@ -208,7 +206,7 @@ func (e *editor) keyLine(n *yaml.Node) int {
 }
 
 // block is v as block YAML in the document's way of indenting sequences.
-func (e *editor) block(v any) string {
+func (e *editing) block(v any) string {
 	var out bytes.Buffer
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
@@ -222,7 +220,7 @@ func (e *editor) block(v any) string {
 }
 
 // lined indents lines by column and gives them the document's line ends.
-func (e *editor) lined(text string, column int) string {
+func (e *editing) lined(text string, column int) string {
 	prefix := strings.Repeat(" ", column)
 	var out strings.Builder
 	for line := range strings.Lines(text) {
@@ -237,7 +235,7 @@ func (e *editor) lined(text string, column int) string {
 }
 
 // blockValue is what follows a key's colon, or a dash, at column indent.
-func (e *editor) blockValue(v any, indent int, item bool) string {
+func (e *editing) blockValue(v any, indent int, item bool) string {
 	switch c := v.(type) {
 	case map[string]any:
 		if len(c) > 0 && item {

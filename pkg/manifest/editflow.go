@@ -11,7 +11,7 @@ import (
 )
 
 // editFlowMap changes a mapping in braces.
-func (e *editor) editFlowMap(node *yaml.Node, from, to map[string]any, path []string) error {
+func (e *editing) editFlowMap(node *yaml.Node, tree, from, to map[string]any, path []string) error {
 	fresh := []string{}
 	gone := map[int]bool{}
 	for _, k := range slices.Sorted(maps.Keys(to)) {
@@ -24,7 +24,7 @@ func (e *editor) editFlowMap(node *yaml.Node, from, to map[string]any, path []st
 			fresh = append(fresh, e.flowKey(k)+": "+e.flowIndented(to[k], node))
 			continue
 		}
-		if err := e.edit(node.Content[i+1], old, to[k], append(path[:len(path):len(path)], k)); err != nil {
+		if err := e.edit(node.Content[i+1], tree[k], old, to[k], append(path[:len(path):len(path)], k)); err != nil {
 			return err
 		}
 	}
@@ -48,7 +48,7 @@ func (e *editor) editFlowMap(node *yaml.Node, from, to map[string]any, path []st
 
 // changeFlow takes parts out of a bracketed collection and adds fresh ones at
 // its end, in the collection's own layout.
-func (e *editor) changeFlow(node *yaml.Node, parts [][2]int, gone map[int]bool, fresh []string) error {
+func (e *editing) changeFlow(node *yaml.Node, parts [][2]int, gone map[int]bool, fresh []string) error {
 	open := e.skipProperties(e.offset(node.Line, node.Column))
 	closing := e.flowEnd(open) - 1
 	last := -1 // the last part that stays
@@ -93,7 +93,7 @@ func (e *editor) changeFlow(node *yaml.Node, parts [][2]int, gone map[int]bool, 
 
 // flowSeparator is what stands between the last two parts; "" if there are not
 // two, or a comment stands there.
-func (e *editor) flowSeparator(parts [][2]int) string {
+func (e *editing) flowSeparator(parts [][2]int) string {
 	if len(parts) < 2 {
 		return ""
 	}
@@ -106,7 +106,7 @@ func (e *editor) flowSeparator(parts [][2]int) string {
 
 // loneSeparator continues the layout of a collection of one part: on a line of
 // its own if that part is.
-func (e *editor) loneSeparator(open, first int) string {
+func (e *editing) loneSeparator(open, first int) string {
 	between := string(e.text[open+1 : first])
 	if i := strings.LastIndex(between, "\n"); i >= 0 && !strings.Contains(between, "#") {
 		return "," + e.newline + between[i+1:]
@@ -118,7 +118,7 @@ func (e *editor) loneSeparator(open, first int) string {
 }
 
 // rearrangeFlow writes a bracketed sequence's items in their new order.
-func (e *editor) rearrangeFlow(node *yaml.Node, to []any, matches []matched, mark int) error {
+func (e *editing) rearrangeFlow(node *yaml.Node, to []any, matches []matched, mark int) error {
 	inner := slices.Clone(e.edits[mark:])
 	parts := make([][2]int, len(node.Content))
 	for i, item := range node.Content {
@@ -160,13 +160,13 @@ func (e *editor) rearrangeFlow(node *yaml.Node, to []any, matches []matched, mar
 }
 
 // flowKey is a key as it stands within braces.
-func (e *editor) flowKey(k string) string {
+func (e *editing) flowKey(k string) string {
 	return e.flow(k, e.isJSON())
 }
 
 // flowIndented is v for the collection node: on several lines where the
 // document is JSON that is laid out so.
-func (e *editor) flowIndented(v any, node *yaml.Node) string {
+func (e *editing) flowIndented(v any, node *yaml.Node) string {
 	if !e.isJSON() || len(node.Content) == 0 {
 		return e.flow(v, e.isJSON())
 	}
@@ -185,7 +185,7 @@ func (e *editor) flowIndented(v any, node *yaml.Node) string {
 }
 
 // jsonIndent is the indent of a JSON document's first level.
-func (e *editor) jsonIndent() string {
+func (e *editing) jsonIndent() string {
 	if len(e.root.Content) == 0 {
 		return "  "
 	}
@@ -198,7 +198,7 @@ func (e *editor) jsonIndent() string {
 }
 
 // flow is v on one line, as JSON or as YAML in flow style.
-func (e *editor) flow(v any, asJSON bool) string {
+func (e *editing) flow(v any, asJSON bool) string {
 	if asJSON {
 		var out bytes.Buffer
 		encoder := json.NewEncoder(&out)

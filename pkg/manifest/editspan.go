@@ -9,7 +9,7 @@ import (
 // measure finds the last line of node and of all nodes within. limit is the
 // line, from 0, where the next thing starts; indent is the column of the block
 // that node belongs to, from 0.
-func (e *editor) measure(n *yaml.Node, limit, indent int) {
+func (e *editing) measure(n *yaml.Node, limit, indent int) {
 	switch {
 	case n.Kind == yaml.MappingNode && !isFlow(n) && len(n.Content) > 0:
 		for i := 0; i+1 < len(n.Content); i += 2 {
@@ -52,7 +52,7 @@ func (e *editor) measure(n *yaml.Node, limit, indent int) {
 
 // blockScalarEnd is the last line of a literal or folded text: all lines that
 // are indented more than the block it belongs to are its content.
-func (e *editor) blockScalarEnd(n *yaml.Node, limit, indent int) int {
+func (e *editing) blockScalarEnd(n *yaml.Node, limit, indent int) int {
 	last := n.Line - 1
 	for l := last + 1; l < min(limit, len(e.lines)); l++ {
 		line := bytes.TrimRight(e.text[e.lineStart(l):e.lineEnd(l)], " \t\r\n")
@@ -68,7 +68,7 @@ func (e *editor) blockScalarEnd(n *yaml.Node, limit, indent int) int {
 }
 
 // dash finds the "-" of a block sequence's item: its line and column, from 0.
-func (e *editor) dash(item *yaml.Node) (line, column int) {
+func (e *editing) dash(item *yaml.Node) (line, column int) {
 	line = item.Line - 1
 	at := min(e.offset(item.Line, item.Column), len(e.text))
 	for {
@@ -89,7 +89,7 @@ func (e *editor) dash(item *yaml.Node) (line, column int) {
 
 // span is the bytes of a node's value: of block collections the whole lines'
 // content, of scalars and flow collections exactly their text.
-func (e *editor) span(n *yaml.Node) (start, end int) {
+func (e *editing) span(n *yaml.Node) (start, end int) {
 	start = e.offset(n.Line, n.Column)
 	switch {
 	case n.Kind == yaml.AliasNode:
@@ -111,7 +111,7 @@ func (e *editor) span(n *yaml.Node) (start, end int) {
 }
 
 // skipName is the end of "*name", "&name" or "!tag" at pos.
-func (e *editor) skipName(pos int) int {
+func (e *editing) skipName(pos int) int {
 	for pos < len(e.text) && !bytes.ContainsRune([]byte(" \t\r\n,]}"), rune(e.text[pos])) {
 		pos++
 	}
@@ -119,7 +119,7 @@ func (e *editor) skipName(pos int) int {
 }
 
 // scalarEnd is the end of the plain or quoted scalar at pos.
-func (e *editor) scalarEnd(pos int, n *yaml.Node) int {
+func (e *editing) scalarEnd(pos int, n *yaml.Node) int {
 	pos = e.skipProperties(pos)
 	switch {
 	case pos >= len(e.text):
@@ -145,7 +145,7 @@ func (e *editor) scalarEnd(pos int, n *yaml.Node) int {
 }
 
 // skipProperties skips anchors and tags before a value.
-func (e *editor) skipProperties(pos int) int {
+func (e *editing) skipProperties(pos int) int {
 	for pos < len(e.text) && (e.text[pos] == '&' || e.text[pos] == '!') {
 		pos = e.skipName(pos)
 		for pos < len(e.text) && bytes.IndexByte([]byte(" \t\r\n"), e.text[pos]) >= 0 {
@@ -155,7 +155,7 @@ func (e *editor) skipProperties(pos int) int {
 	return pos
 }
 
-func (e *editor) quotedEnd(pos int, quote byte) int {
+func (e *editing) quotedEnd(pos int, quote byte) int {
 	for pos++; pos < len(e.text); pos++ {
 		switch {
 		case e.text[pos] == '\\' && quote == '"':
@@ -169,7 +169,7 @@ func (e *editor) quotedEnd(pos int, quote byte) int {
 	return len(e.text)
 }
 
-func (e *editor) plainFlowEnd(pos int) int {
+func (e *editing) plainFlowEnd(pos int) int {
 	start := pos
 	for ; pos < len(e.text); pos++ {
 		c := e.text[pos]
@@ -183,7 +183,7 @@ func (e *editor) plainFlowEnd(pos int) int {
 }
 
 // flowEnd is the end of the bracketed collection at pos.
-func (e *editor) flowEnd(pos int) int {
+func (e *editing) flowEnd(pos int) int {
 	pos = e.skipProperties(pos)
 	depth := 0
 	for pos < len(e.text) {
@@ -211,19 +211,19 @@ func (e *editor) flowEnd(pos int) int {
 
 // startsScalar tells whether a quote at pos opens a scalar; within a plain one
 // it is an apostrophe.
-func (e *editor) startsScalar(pos int) bool {
+func (e *editing) startsScalar(pos int) bool {
 	before := bytes.TrimRight(e.text[:pos], " \t\r\n")
 	return len(before) == 0 || bytes.IndexByte([]byte("[{,:?"), before[len(before)-1]) >= 0
 }
 
 // inFlow tells whether a node stands within brackets.
-func (e *editor) inFlow(n *yaml.Node) bool {
+func (e *editing) inFlow(n *yaml.Node) bool {
 	p := e.parents[n]
 	return p != nil && isFlow(p)
 }
 
 // link remembers the collection that holds each node.
-func (e *editor) link(n *yaml.Node) {
+func (e *editing) link(n *yaml.Node) {
 	for _, c := range n.Content {
 		e.parents[c] = n
 		e.link(c)
@@ -231,7 +231,7 @@ func (e *editor) link(n *yaml.Node) {
 }
 
 // parentIndent is the column, from 0, of the key or dash that n belongs to.
-func (e *editor) parentIndent(n *yaml.Node) int {
+func (e *editing) parentIndent(n *yaml.Node) int {
 	p := e.parents[n]
 	if p == nil {
 		return -2
@@ -250,7 +250,7 @@ func (e *editor) parentIndent(n *yaml.Node) int {
 
 // findCompact tells whether the first block sequence under a key stands at the
 // key's own column; true if there is none.
-func (e *editor) findCompact(n *yaml.Node) bool {
+func (e *editing) findCompact(n *yaml.Node) bool {
 	compact, found := true, false
 	var walk func(n *yaml.Node)
 	walk = func(n *yaml.Node) {
