@@ -168,7 +168,7 @@ func TestExitCodes(t *testing.T) {
 	} {
 		streams, in, out, stderr := genericiooptions.NewTestIOStreams()
 		in.WriteString("apiVersion: v1\nkind: Service\nmetadata: {name: s}\n")
-		if got := execute(context.Background(), streams, strings.Fields(args)); got != want {
+		if got := execute(context.Background(), streams, "meshctl", strings.Fields(args)); got != want {
 			t.Errorf("%s: exit %d, want %d: %s", args, got, want, stderr)
 		}
 		if want != exitOK && out.Len() > 0 {

@@ -21,5 +21,5 @@ func run() exitCode {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	streams := genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr}
-	return execute(ctx, streams, os.Args[1:])
+	return execute(ctx, streams, os.Args[0], os.Args[1:])
 }

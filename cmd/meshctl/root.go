@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -9,8 +11,12 @@ import (
 
 // execute runs one command line. Standard output carries the product and
 // nothing else; reports, warnings and errors go to standard error.
-func execute(ctx context.Context, streams genericiooptions.IOStreams, args []string) exitCode {
+func execute(ctx context.Context, streams genericiooptions.IOStreams, program string, args []string) exitCode {
 	root := newRootCmd(streams)
+	if strings.HasPrefix(filepath.Base(program), "kubectl-mesh") {
+		// As a plugin of kubectl it is called by another name.
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl mesh"}
+	}
 	root.SetArgs(args)
 	return report(streams.ErrOut, root.ExecuteContext(ctx))
 }
