@@ -12,7 +12,7 @@ KUBERNETES_VERSION := v1.36.1
 ETCD_PACKAGE       := etcd-server
 PRE_COMMIT         := pre-commit==4.3.0
 
-export PATH := $(BIN):$(PATH)
+export PATH := $(BIN):$(TOOLS)/venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 

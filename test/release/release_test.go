@@ -18,7 +18,6 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 
@@ -302,16 +301,25 @@ func TestActionlint(t *testing.T) {
 		t.Error(got)
 	}
 	// The check is alive: it knows the action's inputs.
-	bad := filepath.Join(t.TempDir(), "bad.yml")
-	text, err := os.ReadFile(files[slices.IndexFunc(files, func(f string) bool { return filepath.Base(f) == "action.yml" })])
-	if err != nil {
-		t.Fatal(err)
+	scratch := t.TempDir()
+	output(t, scratch, nil, "git", "init", "-q")
+	copied := func(from, to, old, changed string) {
+		text, err := os.ReadFile(filepath.Join(root(t), from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		to = filepath.Join(scratch, to)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(to, bytes.Replace(text, []byte(old), []byte(changed), 1), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(bad, bytes.Replace(text, []byte("output: injected.yaml"), []byte("outptu: injected.yaml"), 1), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command("actionlint", bad)
-	c.Dir = root(t)
+	copied("action.yml", "action.yml", "", "")
+	copied(".github/workflows/action.yml", ".github/workflows/bad.yml", "output: injected.yaml", "outptu: injected.yaml")
+	c := exec.Command("actionlint")
+	c.Dir = scratch
 	if printed, err := c.CombinedOutput(); err == nil || !bytes.Contains(printed, []byte(`input "outptu" is not defined`)) {
 		t.Errorf("an unknown input passes: %v\n%s", err, printed)
 	}
@@ -341,15 +349,12 @@ func TestPreCommit(t *testing.T) {
 	hooks := func() (string, error) {
 		c := exec.Command("pre-commit", "run", "--all-files")
 		c.Dir = scratch
-		c.Env = append(os.Environ(), "PRE_COMMIT_HOME="+filepath.Join(t.TempDir(), "home"))
-		if home := os.Getenv("PRE_COMMIT_HOME"); home != "" {
-			c.Env = append(c.Env, "PRE_COMMIT_HOME="+home)
-		}
 		printed, err := c.CombinedOutput()
 		return string(printed), err
 	}
-	t.Setenv("PRE_COMMIT_HOME", t.TempDir())
-	t.Cleanup(func() { _ = exec.Command("chmod", "-R", "u+w", os.Getenv("PRE_COMMIT_HOME")).Run() })
+	home := t.TempDir()
+	t.Setenv("PRE_COMMIT_HOME", home)
+	t.Cleanup(func() { _ = exec.Command("chmod", "-R", "u+w", home).Run() }) // Go's module cache is read-only
 	// The first run injects, and pre-commit stops the commit for it.
 	if printed, err := hooks(); err == nil || !strings.Contains(printed, "files were modified by this hook") {
 		t.Fatalf("the first run: %v\n%s", err, printed)
