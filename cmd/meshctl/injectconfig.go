@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +59,7 @@ func (f *injectorFlags) register(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.clusterTimeout, "cluster-timeout", 10*time.Second, "how long to wait for the cluster")
 	flags.StringVar(&f.istioNamespace, "istio-namespace", "istio-system", "namespace of the control plane")
 	flags.StringVar(&f.revision, "revision", "", "control plane revision")
-	flags.StringArrayVar(&f.set, "set", nil, "set a value: path=value, such as global.proxy.logLevel=debug; repeatable")
+	flags.StringArrayVar(&f.set, "set", nil, "set a value of the installation, or of the mesh config: path=value, such as global.proxy.logLevel=debug or meshConfig.trustDomain=example.com; repeatable")
 	flags.StringVar(&f.hub, "hub", "", "image registry of the proxy")
 	flags.StringVar(&f.tag, "tag", "", "image tag of the proxy")
 	flags.StringVar(&f.trustDomain, "trust-domain", "", "trust domain of the mesh")
@@ -100,7 +98,7 @@ func (f *injectorFlags) validate(cmd *cobra.Command) error {
 	if _, err := f.layout(); err != nil {
 		return usageError{err, cmd.CommandPath()}
 	}
-	_, err := f.sets()
+	_, _, err := f.sets()
 	if err == nil {
 		_, err = f.templates()
 	}
@@ -133,11 +131,19 @@ func (f *injectorFlags) build(source configSource) (*inject.Injector, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := f.readValues(source)
+	valueSets, meshSets, err := f.sets()
 	if err != nil {
 		return nil, err
 	}
-	meshConfig, err := f.readMeshConfig(source)
+	values, err := f.readValues(source, valueSets)
+	if err != nil {
+		return nil, err
+	}
+	revision := f.revisionName()
+	if revision == "" && f.embedded() {
+		revision = values.Revision() // of a cluster's values the peer ignores it (INJ-30)
+	}
+	meshConfig, err := f.readMeshConfig(source, istiod(revision, f.istioNamespace), meshSets)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +161,7 @@ func (f *injectorFlags) build(source configSource) (*inject.Injector, error) {
 	}
 	o := inject.Options{
 		Config: config, Values: values, Mesh: meshConfig,
-		Revision: f.revisionName(), Layout: layout, CompliancePolicy: f.compliancePolicy,
+		Revision: revision, Layout: layout, CompliancePolicy: f.compliancePolicy,
 		ProxyUID: f.proxyUID, ProxyGID: f.proxyGID,
 		Obey: inject.CommandRules, PodTemplates: templates, Namespace: f.namespace,
 	}
@@ -232,7 +238,7 @@ func (f *injectorFlags) readConfig(source configSource) (*inject.Config, error) 
 	return config, nil
 }
 
-func (f *injectorFlags) readValues(source configSource) (*inject.Values, error) {
+func (f *injectorFlags) readValues(source configSource, sets []inject.Set) (*inject.Values, error) {
 	text, what, err := source(inject.InjectorConfigMap, "values")
 	if err != nil {
 		return nil, err
@@ -247,110 +253,28 @@ func (f *injectorFlags) readValues(source configSource) (*inject.Values, error) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: values: %w", what, err)
 	}
-	sets, err := f.sets()
-	if err != nil {
-		return nil, err
-	}
 	if len(sets) == 0 {
 		return values, nil
 	}
 	return values.With(sets...)
 }
 
-func (f *injectorFlags) readMeshConfig(source configSource) (*meshconfig.MeshConfig, error) {
+func (f *injectorFlags) readMeshConfig(source configSource, istiod string, sets []inject.Set) (*meshconfig.MeshConfig, error) {
 	text, what, err := source(inject.MeshConfigMap, "mesh")
 	if err != nil {
 		return nil, err
 	}
 	if text == nil {
 		what = "embedded mesh config"
+		// An installation's own mesh config says where its istiod is.
+		text = fmt.Appendf(nil, "rootNamespace: %q\ndefaultConfig: {discoveryAddress: %q}\n", f.istioNamespace, istiod+":15012")
+	}
+	if text, err = inject.WithSets(text, sets); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	config, err := mesh.ParseConfig(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if f.trustDomain != "" {
-		config.TrustDomain = f.trustDomain
-	}
-	if text == nil && f.istioNamespace != "istio-system" {
-		config.RootNamespace = f.istioNamespace
-	}
 	return config, nil
-}
-
-// sets are the changes of values that the flags ask for; --set comes last.
-func (f *injectorFlags) sets() ([]inject.Set, error) {
-	var sets []inject.Set
-	add := func(path string, value any, given bool) {
-		if given {
-			sets = append(sets, inject.Set{Path: strings.Split(path, "."), Value: value})
-		}
-	}
-	embedded := f.injectConfig == "" && !f.fromCluster && f.valuesFile == ""
-	add("revision", f.revisionName(), embedded && f.revisionName() != "")
-	add("global.istioNamespace", f.istioNamespace, embedded && f.istioNamespace != "istio-system")
-	add("global.hub", f.hub, f.hub != "")
-	add("global.tag", f.tag, f.tag != "")
-	add("pilot.cni.enabled", true, f.cni)
-	add("global.proxy.resources.requests.cpu", f.resources.cpu, f.resources.cpu != "")
-	add("global.proxy.resources.requests.memory", f.resources.memory, f.resources.memory != "")
-	add("global.proxy.resources.limits.cpu", f.resources.cpuLimit, f.resources.cpuLimit != "")
-	add("global.proxy.resources.limits.memory", f.resources.memoryLimit, f.resources.memoryLimit != "")
-	for _, text := range f.set {
-		s, err := inject.ParseSet(text)
-		if err != nil {
-			return nil, err
-		}
-		sets = append(sets, s)
-	}
-	return sets, nil
-}
-
-func (f *injectorFlags) templates() ([]inject.PodTemplate, error) {
-	templates := inject.KnownPodTemplates()
-	for _, text := range f.podTemplates {
-		t, err := inject.ParsePodTemplate(text)
-		if err != nil {
-			return nil, err
-		}
-		templates = append([]inject.PodTemplate{t}, templates...)
-	}
-	return templates, nil
-}
-
-// revisionName is the revision, "" for the default one (INJ-30).
-func (f *injectorFlags) revisionName() string {
-	if f.revision == "default" {
-		return ""
-	}
-	return f.revision
-}
-
-// nativeSince is the Kubernetes minor version from which istiod prefers native
-// sidecars (INJ-49).
-const nativeSince = 33
-
-func (f *injectorFlags) layout() (inject.Layout, error) {
-	switch f.nativeSidecars {
-	case "true":
-		return inject.Native, nil
-	case "false":
-		return inject.Classic, nil
-	case "auto", "":
-	default:
-		return "", fmt.Errorf("native sidecars %q: expected true, false or auto", f.nativeSidecars)
-	}
-	if f.kubeVersion == "" {
-		return inject.Classic, nil
-	}
-	_, rest, _ := strings.Cut(strings.TrimPrefix(f.kubeVersion, "v"), ".")
-	minor, _, _ := strings.Cut(rest, ".")
-	n, err := strconv.Atoi(strings.TrimRight(minor, "+"))
-	if err != nil {
-		return "", fmt.Errorf("kube version %q: expected a version such as 1.33", f.kubeVersion)
-	}
-	if n >= nativeSince {
-		return inject.Native, nil
-	}
-	return inject.Classic, nil
 }

@@ -65,12 +65,24 @@ func (v *Values) With(sets ...Set) (*Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed, err := ParseValues(text)
-	if err != nil {
+	if text, err = WithSets(text, sets); err != nil {
+		return nil, err
+	}
+	return ParseValues(text)
+}
+
+// WithSets makes changes to a YAML or JSON mapping. Without any the text stays
+// as it is.
+func WithSets(text []byte, sets []Set) ([]byte, error) {
+	if len(sets) == 0 {
+		return text, nil
+	}
+	tree := map[string]any{}
+	if err := yaml.Unmarshal(text, &tree); err != nil {
 		return nil, err
 	}
 	for _, s := range sets {
-		at := changed.tree
+		at := tree
 		for _, name := range s.Path[:len(s.Path)-1] {
 			next, ok := at[name].(map[string]any)
 			if !ok {
@@ -84,10 +96,7 @@ func (v *Values) With(sets ...Set) (*Values, error) {
 		}
 		at[s.Path[len(s.Path)-1]] = s.Value
 	}
-	if text, err = json.Marshal(changed.tree); err != nil {
-		return nil, err
-	}
-	return ParseValues(text)
+	return json.Marshal(tree)
 }
 
 // WithIdentity makes the sidecar take its identity from there. Today's agent

@@ -53,6 +53,12 @@ func ParseValues(text []byte) (*Values, error) {
 	return v, nil
 }
 
+// Revision is the revision that the values are for, "" for the default one.
+func (v *Values) Revision() string {
+	revision, _ := v.tree["revision"].(string)
+	return revision
+}
+
 // tag is the image tag; a number prints as Go prints it (INJ-46).
 func (v *Values) tag() string {
 	if v.known.Global.Tag == nil {
