@@ -127,7 +127,7 @@ func (o *injectExplainOptions) selects(e inject.Explanation) bool {
 	if !qualified {
 		kind, name = "", o.workload
 	}
-	if kind != "" && !strings.HasPrefix(strings.ToLower(e.Object.Kind), strings.TrimSuffix(strings.ToLower(kind), "s")) && !shortKind(kind, e.Object.Kind) {
+	if kind != "" && !isKind(strings.ToLower(kind), e.Object.Kind) {
 		return false
 	}
 	namespace := e.Object.Namespace
@@ -137,9 +137,15 @@ func (o *injectExplainOptions) selects(e inject.Explanation) bool {
 	return name == e.Object.Name || name == e.Object.Name+"."+namespace
 }
 
-// shortKind knows kubectl's short names.
-func shortKind(short, kind string) bool {
-	return map[string]string{"deploy": "Deployment", "sts": "StatefulSet", "ds": "DaemonSet", "rs": "ReplicaSet", "po": "Pod", "cj": "CronJob", "rc": "ReplicationController", "dc": "DeploymentConfig"}[strings.ToLower(short)] == kind
+// isKind tells whether asked, in lower case, names a kind as kubectl does:
+// singular, plural or short.
+func isKind(asked, kind string) bool {
+	short := map[string]string{
+		"CronJob": "cj", "DaemonSet": "ds", "Deployment": "deploy", "DeploymentConfig": "dc", "Pod": "po",
+		"ReplicaSet": "rs", "ReplicationController": "rc", "StatefulSet": "sts",
+	}
+	name := strings.ToLower(kind)
+	return asked == name || asked == name+"s" || asked == short[kind]
 }
 
 func (o *injectExplainOptions) printRules(found []inject.Explanation) error {

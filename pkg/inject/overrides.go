@@ -38,28 +38,15 @@ func (n *injection) applyOverrides() error {
 	if n.status != nil {
 		earlier = *n.status
 	}
-	var applied overrides
-	for _, name := range n.added.Containers {
-		if slices.Contains(earlier.Containers, name) {
-			continue
-		}
-		if o := n.override(name, kept.Containers); o != nil {
-			applied.Containers = append(applied.Containers, *o)
-			if err := n.overlay(&n.pod.Spec.Containers, "containers", *o); err != nil {
-				return fmt.Errorf("failed to apply sidecar container: %w", err)
-			}
-		}
+	applied := overrides{}
+	spec := &n.pod.Spec
+	applied.Containers, err = n.applyOverridesTo(&spec.Containers, n.added.Containers, earlier.Containers, kept.Containers)
+	if err != nil {
+		return fmt.Errorf("failed to apply sidecar container: %w", err)
 	}
-	for _, name := range n.added.InitContainers {
-		if slices.Contains(earlier.InitContainers, name) {
-			continue
-		}
-		if o := n.override(name, kept.InitContainers); o != nil {
-			applied.InitContainers = append(applied.InitContainers, *o)
-			if err := n.overlay(&n.pod.Spec.InitContainers, "initContainers", *o); err != nil {
-				return fmt.Errorf("failed to apply sidecar init container: %w", err)
-			}
-		}
+	applied.InitContainers, err = n.applyOverridesTo(&spec.InitContainers, n.added.InitContainers, earlier.InitContainers, kept.InitContainers)
+	if err != nil {
+		return fmt.Errorf("failed to apply sidecar init container: %w", err)
 	}
 	if n.status == nil && (applied.Containers != nil || applied.InitContainers != nil) {
 		text, err := json.Marshal(applied)
@@ -70,6 +57,23 @@ func (n *injection) applyOverrides() error {
 	}
 	n.adjustInitUser()
 	return nil
+}
+
+// applyOverridesTo handles one list: of the containers that the templates
+// added to it, those that an earlier injection had not.
+func (n *injection) applyOverridesTo(list *[]corev1.Container, added, earlier []string, kept []corev1.Container) ([]corev1.Container, error) {
+	var applied []corev1.Container
+	for _, name := range added {
+		o := n.override(name, kept)
+		if o == nil || slices.Contains(earlier, name) {
+			continue
+		}
+		applied = append(applied, *o)
+		if err := n.overlay(list, *o); err != nil {
+			return nil, err
+		}
+	}
+	return applied, nil
 }
 
 // override is what the user says of an injected container: the annotation's
@@ -93,7 +97,7 @@ func (n *injection) override(name string, kept []corev1.Container) *corev1.Conta
 }
 
 // overlay merges one container onto the list's container of that name.
-func (n *injection) overlay(list *[]corev1.Container, field string, over corev1.Container) error {
+func (n *injection) overlay(list *[]corev1.Container, over corev1.Container) error {
 	base, err := treeOf(&corev1.Pod{Spec: corev1.PodSpec{Containers: *list}})
 	if err != nil {
 		return err
@@ -104,11 +108,11 @@ func (n *injection) overlay(list *[]corev1.Container, field string, over corev1.
 	}
 	merged, err := n.merge(base, map[string]any{"spec": map[string]any{"containers": patch["spec"].(map[string]any)["containers"]}})
 	if err != nil {
-		return fmt.Errorf("%s %q: %w", field, over.Name, err)
+		return fmt.Errorf("container %q: %w", over.Name, err)
 	}
 	pod, err := fromTree(merged)
 	if err != nil {
-		return fmt.Errorf("%s %q: %w", field, over.Name, err)
+		return fmt.Errorf("container %q: %w", over.Name, err)
 	}
 	*list = pod.Spec.Containers
 	return nil
