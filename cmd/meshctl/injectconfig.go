@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/meshctl/meshctl/internal/cluster"
 	"github.com/meshctl/meshctl/pkg/inject"
@@ -88,6 +89,15 @@ func (f *injectorFlags) validate(cmd *cobra.Command) error {
 	for _, name := range []string{"kubeconfig", "context"} {
 		if cmd.Flags().Changed(name) && !f.fromCluster {
 			return usagef(cmd, "--%s is for --from-cluster", name)
+		}
+	}
+	for _, name := range []string{"proxy-cpu", "proxy-memory", "proxy-cpu-limit", "proxy-memory-limit"} {
+		flag := cmd.Flags().Lookup(name)
+		if flag == nil || flag.Value.String() == "" {
+			continue
+		}
+		if _, err := resource.ParseQuantity(flag.Value.String()); err != nil {
+			return usagef(cmd, "--%s %q: expected a quantity such as 100m or 128Mi", name, flag.Value)
 		}
 	}
 	switch inject.Identity(f.identity) {

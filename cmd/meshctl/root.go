@@ -33,8 +33,11 @@ nearest one upwards from the current directory, then in the user's
 configuration directory.
 
 Exit status: 0 done, 1 the answer is no, 2 could not answer.`,
-		Args:          noArgs,
-		SilenceUsage:  true,
+		Args:         noArgs,
+		SilenceUsage: true,
+
+		SuggestionsMinimumDistance: 2,
+
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			return applySettings(cmd)
@@ -61,6 +64,9 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer.`,
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef(cmd, "unknown command %q for %q: did you mean %s?", args[0], cmd.CommandPath(), strings.Join(near, " or "))
 	}
 	return usagef(cmd, "unknown command %q for %q", args[0], cmd.CommandPath())
 }

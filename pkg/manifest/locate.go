@@ -89,6 +89,11 @@ func (d *Document) Explain(err error) error {
 		e.Location = d.Location(line, 0)
 		e.Hint = "mend the YAML there; tabs cannot indent, and a text with \": \" or \" #\" needs quotes"
 	}
+	if at := strings.Index(string(d.Text), "{{"); at >= 0 {
+		line := strings.Count(string(d.Text[:at]), "\n")
+		e.Location = d.Location(line+1, at-strings.LastIndex(string(d.Text[:at]), "\n"))
+		e.Hint = "this is a template, not a manifest: render it first, as helm template does"
+	}
 	return e
 }
 
