@@ -8,6 +8,20 @@ import (
 	"testing"
 )
 
+func TestOutOfTime(t *testing.T) {
+	t.Parallel()
+	const late = "--- FAIL: FuzzX (10.02s)\n    context deadline exceeded\nFAIL\n"
+	for text, want := range map[string]bool{
+		late: true,
+		late + "    Failing input written to testdata/fuzz/FuzzX/1\n": false,
+		"--- FAIL: FuzzX (0.02s)\n    x_test.go:1: wrong\nFAIL\n":     false,
+	} {
+		if got := outOfTime([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestCount(t *testing.T) {
 	t.Parallel()
 	log := `{"Action":"run","Package":"p","Test":"TestA"}
