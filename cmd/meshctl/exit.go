@@ -20,12 +20,18 @@ const (
 	exitOK     exitCode = 0 // done, clean, yes
 	exitNo     exitCode = 1 // the answer is no
 	exitFailed exitCode = 2 // could not answer: usage, unreadable input, internal
+	exitPart   exitCode = 3 // answered in part: something outside the model decided
 )
 
 // negative is an answer of no: not a failure, but not a success either.
 type negative struct{ reason string }
 
 func (n negative) Error() string { return n.reason }
+
+// partial is an answer with gaps.
+type partial struct{ reason string }
+
+func (p partial) Error() string { return p.reason }
 
 // usageError is a command line that cannot be meant.
 type usageError struct {
@@ -44,6 +50,7 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 // that closed the pipe has seen what it wanted.
 func report(w io.Writer, err error) exitCode {
 	var no negative
+	var part partial
 	var usage usageError
 	switch {
 	case err == nil, errors.Is(err, syscall.EPIPE):
@@ -51,6 +58,9 @@ func report(w io.Writer, err error) exitCode {
 	case errors.As(err, &no):
 		_, _ = fmt.Fprintf(w, "meshctl: %v\n", err)
 		return exitNo
+	case errors.As(err, &part):
+		_, _ = fmt.Fprintf(w, "meshctl: %v\n", err)
+		return exitPart
 	case errors.Is(err, context.Canceled):
 		_, _ = fmt.Fprintln(w, "meshctl: interrupted")
 	case errors.As(err, &usage):

@@ -25,14 +25,15 @@ func newRootCmd(streams genericiooptions.IOStreams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "meshctl",
 		Short: "Secure an Istio mesh without a cluster",
-		Long: `meshctl injects sidecars into manifests, offline.
+		Long: `meshctl injects sidecars into manifests and decides requests by the mesh's
+policies, offline.
 
 It touches no network and no kubeconfig unless a flag asks for it. Every flag
 can also be set as MESHCTL_<FLAG> in the environment, or in .meshctl.yaml, the
 nearest one upwards from the current directory, then in the user's
 configuration directory.
 
-Exit status: 0 done, 1 the answer is no, 2 could not answer.`,
+Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.`,
 		Args:         noArgs,
 		SilenceUsage: true,
 
@@ -54,6 +55,7 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer.`,
 		newInjectCmd(streams, nil),
 		newUninjectCmd(streams, nil),
 		newKubeInjectCmd(streams, nil),
+		newPolicyCmd(streams),
 		newVersionCmd(streams, nil),
 		newDocsCmd(streams, root),
 	)

@@ -17,7 +17,7 @@ import (
 // first match. Where the path ends early, so does the answer.
 func (d *Document) Locate(path ...string) report.Location {
 	if len(path) == 0 {
-		return d.Location(d.firstLine(), 1)
+		return d.Location(d.FirstLine(), 1)
 	}
 	node := d.node()
 	if node == nil {
@@ -42,8 +42,8 @@ func (d *Document) node() *yaml.Node {
 	return root.Content[0]
 }
 
-// firstLine is the first line of the text that says something.
-func (d *Document) firstLine() int {
+// FirstLine is the first line of the text that says something, from 1.
+func (d *Document) FirstLine() int {
 	for n, line := range strings.Split(string(d.Text), "\n") {
 		line = strings.TrimSpace(line)
 		if line != "" && line[0] != '#' && !strings.HasPrefix(line, "---") {
@@ -83,7 +83,7 @@ var yamlLine = regexp.MustCompile(`yaml: (?:unmarshal errors:\n\s+)?line (\d+):`
 // Explain places an error of reading the document: at the line that YAML
 // names, or the document's first.
 func (d *Document) Explain(err error) error {
-	e := &report.InputError{Location: d.Location(d.firstLine(), 0), Err: err}
+	e := &report.InputError{Location: d.Location(d.FirstLine(), 0), Err: err}
 	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ := strconv.Atoi(m[1])
 		e.Location = d.Location(line, 0)

@@ -1,0 +1,18 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+func newPolicyCmd(streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "policy",
+		Short:   "Ask what the mesh's policies do",
+		Example: "  meshctl policy simulate -f manifests/ --requests requests.jsonl",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newSimulateCmd(streams, nil))
+	return cmd
+}

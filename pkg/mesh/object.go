@@ -1,0 +1,124 @@
+package mesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// Object is one Kubernetes object of the manifests, and where it stands.
+type Object struct {
+	report.Object
+	Labels, Annotations map[string]string
+	Created             time.Time // zero if the manifest does not say
+
+	text     json.RawMessage
+	document *manifest.Document
+	path     []string // to the object within the document
+}
+
+// Locate is the place of a field: map keys and list numbers.
+func (o *Object) Locate(path ...string) report.Location {
+	return o.document.Locate(append(o.path[:len(o.path):len(o.path)], path...)...)
+}
+
+// fault places an error at a field.
+func (o *Object) fault(path []string, hint string, err error) error {
+	return &report.InputError{Location: o.Locate(path...), Subject: o.String(), Err: err, Hint: hint}
+}
+
+// older is the order in which Istio prefers resources: by creation time, then
+// name, then namespace (PA-3). Objects without a time come first.
+func older(a, b *Object) int {
+	if c := a.Created.Compare(b.Created); c != 0 {
+		return c
+	}
+	if c := strings.Compare(a.Name, b.Name); c != 0 {
+		return c
+	}
+	return strings.Compare(a.Namespace, b.Namespace)
+}
+
+// head is what all objects have in common.
+type head struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	Metadata   struct {
+		Name              string            `json:"name"`
+		Namespace         string            `json:"namespace"`
+		Labels            map[string]string `json:"labels"`
+		Annotations       map[string]string `json:"annotations"`
+		CreationTimestamp *time.Time        `json:"creationTimestamp"`
+	} `json:"metadata"`
+	Items []json.RawMessage `json:"items"`
+}
+
+// reader collects the objects of streams, those of Lists too.
+type reader struct {
+	decoder   manifest.Decoder
+	namespace string // of objects that name none
+	objects   []*Object
+	problems  []error
+}
+
+func (r *reader) read(streams []*manifest.Stream) ([]*Object, error) {
+	for _, s := range streams {
+		for d := range s.Documents {
+			document := &s.Documents[d]
+			text, err := r.decoder.JSON(document.Text)
+			if err != nil {
+				r.problems = append(r.problems, document.Explain(err))
+				continue
+			}
+			r.object(document, text, nil)
+		}
+	}
+	return r.objects, errors.Join(r.problems...)
+}
+
+func (r *reader) object(document *manifest.Document, text json.RawMessage, path []string) {
+	if string(text) == "null" {
+		return // comments only
+	}
+	var h head
+	if err := json.Unmarshal(text, &h); err != nil {
+		r.problems = append(r.problems, document.ExplainAt(report.Object{Kind: h.Kind, Name: h.Metadata.Name}, path, fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err)))
+		return
+	}
+	if h.Kind == "" || h.APIVersion == "" {
+		return // not a Kubernetes object
+	}
+	if strings.HasSuffix(h.Kind, "List") && h.Items != nil {
+		for n, item := range h.Items {
+			r.object(document, item, append(path[:len(path):len(path)], "items", fmt.Sprint(n)))
+		}
+		return
+	}
+	o := &Object{
+		Object: report.Object{
+			APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name,
+			Location: document.Location(document.FirstLine(), 1),
+		},
+		Labels: h.Metadata.Labels, Annotations: h.Metadata.Annotations,
+		text: text, document: document, path: path,
+	}
+	if path != nil {
+		o.Location = document.Locate(path...)
+	}
+	if h.Metadata.CreationTimestamp != nil {
+		o.Created = *h.Metadata.CreationTimestamp
+	}
+	if o.Namespace == "" && !slices.Contains(clusterScoped(), h.Kind) {
+		o.Namespace = r.namespace
+	}
+	r.objects = append(r.objects, o)
+}
+
+// clusterScoped are the kinds read here that have no namespace.
+func clusterScoped() []string { return []string{"Namespace", "GatewayClass"} }

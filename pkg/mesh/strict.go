@@ -1,0 +1,161 @@
+package mesh
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// Resource is an object of Istio's, its spec decoded.
+type Resource[S proto.Message] struct {
+	*Object
+	Spec S
+}
+
+// decodeResource decodes an object's spec strictly: a field that the type does
+// not have is an error, told with the field that may have been meant.
+func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {
+	var parts struct {
+		Spec map[string]json.RawMessage `json:"spec"`
+	}
+	if err := json.Unmarshal(o.text, &parts); err != nil {
+		return nil, o.fault([]string{"spec"}, "expected a mapping (key: value)", errors.New("spec is no mapping"))
+	}
+	if err := unknownFields(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
+		return nil, err
+	}
+	if err := unmarshal(parts.Spec, spec); err != nil {
+		return nil, wrongFields(o, parts.Spec, spec, err)
+	}
+	return &Resource[S]{Object: o, Spec: spec}, nil
+}
+
+// wrongFields places what cannot be decoded at the top-level fields at fault.
+func wrongFields(o *Object, fields map[string]json.RawMessage, spec proto.Message, err error) error {
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		one := map[string]json.RawMessage{key: fields[key]}
+		if err := unmarshal(one, spec.ProtoReflect().New().Interface()); err != nil {
+			problems = append(problems, o.fault([]string{"spec", key}, "", fmt.Errorf("spec.%w", fieldError(one, spec.ProtoReflect(), err))))
+		}
+	}
+	if problems == nil {
+		return o.fault([]string{"spec"}, "", fieldError(fields, spec.ProtoReflect(), err))
+	}
+	return errors.Join(problems...)
+}
+
+// unknownFields reports the keys of a mapping that a message has no field for,
+// and those of the messages within.
+func unknownFields(o *Object, fields map[string]json.RawMessage, d protoreflect.MessageDescriptor, path []string) error {
+	if strings.HasPrefix(string(d.FullName()), "google.protobuf.") {
+		return nil
+	}
+	var problems []error
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		at := append(path[:len(path):len(path)], key)
+		field := d.Fields().ByJSONName(key)
+		if field == nil {
+			field = d.Fields().ByTextName(key)
+		}
+		if field == nil {
+			problems = append(problems, o.fault(at, didYouMean(key, jsonNames(d)), fmt.Errorf("unknown field %q", strings.Join(at, "."))))
+			continue
+		}
+		if err := unknownWithin(o, fields[key], field, at); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// unknownWithin looks into the value of a field. Values of the wrong form are
+// left to the decoder.
+func unknownWithin(o *Object, value json.RawMessage, field protoreflect.FieldDescriptor, path []string) error {
+	message := field.Message()
+	if field.IsMap() {
+		message = field.MapValue().Message()
+	}
+	if message == nil {
+		return nil
+	}
+	var problems []error
+	look := func(value json.RawMessage, path []string) {
+		var fields map[string]json.RawMessage
+		if json.Unmarshal(value, &fields) == nil {
+			problems = append(problems, unknownFields(o, fields, message, path))
+		}
+	}
+	switch {
+	case field.IsMap():
+		var entries map[string]json.RawMessage
+		if json.Unmarshal(value, &entries) == nil {
+			for _, key := range slices.Sorted(maps.Keys(entries)) {
+				look(entries[key], append(path[:len(path):len(path)], key))
+			}
+		}
+	case field.IsList():
+		var items []json.RawMessage
+		if json.Unmarshal(value, &items) == nil {
+			for n, item := range items {
+				look(item, append(path[:len(path):len(path)], strconv.Itoa(n)))
+			}
+		}
+	default:
+		look(value, path)
+	}
+	return errors.Join(problems...)
+}
+
+func jsonNames(d protoreflect.MessageDescriptor) []string {
+	var names []string
+	for i := range d.Fields().Len() {
+		names = append(names, d.Fields().Get(i).JSONName())
+	}
+	return names
+}
+
+// didYouMean names the candidate nearest to word, else all of them.
+func didYouMean(word string, candidates []string) string {
+	best, least := "", 3
+	for _, c := range candidates {
+		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < least {
+			best, least = c, d
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	slices.Sort(candidates)
+	return "expected one of " + strings.Join(candidates, ", ")
+}
+
+// distance is how many characters must be put in, taken out or changed to make
+// b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			above := row[j+1]
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(above+1, row[j]+1, diagonal+cost)
+			diagonal = above
+		}
+	}
+	return row[len(b)]
+}

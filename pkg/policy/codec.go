@@ -1,0 +1,210 @@
+package policy
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// absoluteTarget is a request target that names the authority too.
+var absoluteTarget = regexp.MustCompile(`^(?i:https?)://([^/?#]+)(.*)$`)
+
+// rejection is an answer of Envoy's own before any policy; status 0 closes the
+// connection.
+type rejection struct {
+	status int
+	reason string
+}
+
+// message is a request as it stands on the wire.
+type message struct {
+	method, target, authority string
+	lines                     Lines
+	h2                        bool
+}
+
+// wire writes a request: header lines, then one for each token in a header or
+// cookie; parameter tokens end the query, before a fragment.
+func wire(h *HTTP, text func(i int) string) message {
+	m := message{method: h.Method, target: h.Path, authority: h.Authority, lines: slices.Clone(h.Headers), h2: h.Version == "2"}
+	for i, t := range h.Tokens {
+		switch t.In {
+		case "param":
+			target, fragment, hasFragment := strings.Cut(m.target, "#")
+			separator := "?"
+			if strings.Contains(target, "?") {
+				separator = "&"
+			}
+			m.target = target + separator + t.Name + "=" + text(i)
+			if hasFragment {
+				m.target += "#" + fragment
+			}
+		case "cookie":
+			m.lines = append(m.lines, Line{"cookie", t.Name + "=" + text(i)})
+		default:
+			m.lines = append(m.lines, Line{t.Name, t.Prefix + text(i)})
+		}
+	}
+	return m
+}
+
+// looksLikeHTTP is what the HTTP inspector makes of the first line: any token,
+// a target of visible ASCII, and a version that it knows (RUN-2, DP-15a).
+func (m *message) looksLikeHTTP() bool {
+	return m.h2 || isToken(m.method) && m.target != "" && !strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+func isToken(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
+	})
+}
+
+// methods are those that the HTTP/1 codec knows (DP-20).
+func methods() []string {
+	return []string{
+		"DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
+		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE",
+		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE",
+	}
+}
+
+// http1 reads a request as Envoy's HTTP/1 codec and connection manager do, up
+// to the first filter.
+func (m *message) http1() (headers, *rejection) {
+	if !slices.Contains(methods(), m.method) {
+		return nil, &rejection{http.StatusBadRequest, "unknown method " + m.method}
+	}
+	for _, l := range m.lines {
+		if !isToken(l.Name) || strings.ContainsAny(l.Value, "\x00\r\n") {
+			return nil, &rejection{http.StatusBadRequest, "malformed header line"}
+		}
+	}
+	if r := m.target1(); r != nil {
+		return nil, r
+	}
+	h := headers{":method": {m.method}, ":path": {m.target}, ":authority": {strings.Trim(m.authority, " \t")}}
+	for _, l := range m.lines {
+		name := strings.ToLower(l.Name)
+		if name == "host" {
+			name = ":authority"
+		}
+		h.add(name, l.Value)
+	}
+	return h, nil
+}
+
+// target1 checks the request line's target, and takes an absolute one apart
+// (section 5 of the datapath reference).
+func (m *message) target1() *rejection {
+	bad := func(why string) *rejection { return &rejection{http.StatusBadRequest, why} }
+	switch {
+	case m.target == "" || strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return bad("characters in the request target that are not allowed")
+	case m.method == http.MethodConnect:
+		if strings.HasPrefix(m.target, "/") {
+			return bad("CONNECT takes a host and port")
+		}
+	case m.target == "*" && m.method == http.MethodOptions:
+		return &rejection{http.StatusNotFound, "no path"}
+	case strings.HasPrefix(m.target, "/"):
+	default:
+		match := absoluteTarget.FindStringSubmatch(m.target)
+		if match == nil {
+			return bad("a request target without a path")
+		}
+		m.authority, m.target = match[1], match[2]
+		if m.target == "" {
+			m.target = "/"
+		}
+		if !strings.HasPrefix(m.target, "/") {
+			return &rejection{http.StatusNotFound, "no path in an absolute request target"}
+		}
+	}
+	if strings.ContainsAny(m.authority, `/\?#`) {
+		return bad("malformed authority")
+	}
+	return nil
+}
+
+// http2 reads a request as Envoy's HTTP/2 codec does; what it does not accept
+// closes the connection (DP-21).
+func (m *message) http2(tls bool) (headers, *rejection) {
+	refuse := func(why string) (headers, *rejection) { return nil, &rejection{0, why} }
+	if !isToken(m.method) {
+		return refuse("malformed method")
+	}
+	authority := m.authority
+	for _, l := range m.lines {
+		if l.Name == "host" && authority == "" {
+			authority = l.Value // DP-22
+		}
+	}
+	switch {
+	case m.method == http.MethodConnect:
+		return refuse("CONNECT with a path")
+	case m.target == "*" && m.method == http.MethodOptions:
+	case !strings.HasPrefix(m.target, "/") || strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return refuse("malformed path")
+	}
+	if authority == "" || strings.ContainsFunc(authority, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '@' || r == '/' }) {
+		return refuse("malformed authority")
+	}
+	scheme := "http"
+	if tls {
+		scheme = "https"
+	}
+	h := headers{":method": {m.method}, ":path": {m.target}, ":authority": {authority}, ":scheme": {scheme}}
+	for _, l := range m.lines {
+		if why := refusedLine(l); why != "" {
+			return refuse(why)
+		}
+		if l.Name != "host" {
+			h.add(l.Name, l.Value)
+		}
+	}
+	if m.target == "*" {
+		return nil, &rejection{http.StatusNotFound, "no path"}
+	}
+	h.joinCookies()
+	return h, nil
+}
+
+// refusedLine says why the HTTP/2 codec does not accept a header line (DP-21a).
+func refusedLine(l Line) string {
+	switch l.Name {
+	case "connection", "transfer-encoding", "keep-alive", "upgrade", "proxy-connection":
+		return "header " + l.Name + " is not for HTTP/2"
+	case "te":
+		if !strings.EqualFold(strings.TrimSpace(l.Value), "trailers") {
+			return "te other than trailers"
+		}
+	case "content-length":
+		if l.Value != "0" {
+			return "content-length without a body"
+		}
+	}
+	switch {
+	case !isToken(l.Name) || strings.ToLower(l.Name) != l.Name:
+		return "malformed header name"
+	case strings.ContainsFunc(l.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+		return "control characters in a header"
+	}
+	return ""
+}
+
+// joinCookies makes one value of the cookie lines (DP-22a).
+func (h headers) joinCookies() {
+	lines, ok := h["cookie"]
+	if !ok {
+		return
+	}
+	for len(lines) > 0 && lines[0] == "" {
+		lines = lines[1:]
+	}
+	delete(h, "cookie")
+	if len(lines) > 0 {
+		h["cookie"] = []string{strings.Join(lines, "; ")}
+	}
+}

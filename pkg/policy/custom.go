@@ -1,0 +1,126 @@
+package policy
+
+import (
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+	security "istio.io/api/security/v1beta1"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// CustomStage is what the CUSTOM policies of one provider ask for: the
+// external authorizer decides on requests that a rule matches (AP-60).
+type CustomStage struct {
+	Provider string
+	// Denied are the rules that deny without asking anyone: the provider cannot
+	// be used (AP-62), or the policy is a dry run that got in (AP-70).
+	Denied *RuleSet
+	// Asks are the rules whose requests the authorizer decides.
+	Asks *RuleSet
+	// FailOpen lets requests pass that the authorizer does not answer for;
+	// otherwise they get StatusOnError.
+	FailOpen      bool
+	StatusOnError int
+}
+
+// providerName is what istiod accepts as a provider's name (AP-63).
+var providerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// badCustom ends the IDs of rules whose provider cannot be used.
+const badCustom = "-deny-due-to-bad-CUSTOM-action"
+
+// custom compiles the CUSTOM policies, by provider (AP-60..AP-66).
+func (c *compiler) custom(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy) []CustomStage {
+	byProvider := map[string][]*mesh.AuthorizationPolicy{}
+	for _, p := range policies {
+		if p.Spec.Action == security.AuthorizationPolicy_CUSTOM {
+			name := p.Spec.GetProvider().GetName()
+			byProvider[name] = append(byProvider[name], p)
+		}
+	}
+	var all []CustomStage
+	for _, name := range slices.Sorted(maps.Keys(byProvider)) {
+		p, usable := provider(s, name)
+		usable = usable && len(byProvider) == 1
+		if usable && c.tcp && !p.grpc {
+			continue // it can judge requests only (AP-64)
+		}
+		stage := CustomStage{Provider: name, FailOpen: p.failOpen, StatusOnError: p.statusOnError}
+		prefix := "istio-ext-authz-"
+		if name != "" {
+			prefix += name + "-"
+		}
+		for _, policy := range byProvider[name] {
+			switch {
+			case !usable:
+				stage.Denied = stage.Denied.add(c.rules(policy, prefix, badCustom))
+			case dryRun(policy):
+				stage.Denied = stage.Denied.add(c.rules(policy, prefix, ""))
+			default:
+				stage.Asks = stage.Asks.add(c.rules(policy, prefix, ""))
+			}
+		}
+		all = append(all, stage)
+	}
+	return all
+}
+
+// authorizer is an external authorizer of the mesh config.
+type authorizer struct {
+	grpc          bool
+	failOpen      bool
+	statusOnError int
+}
+
+// provider finds an external authorizer; it is false if there is none of that
+// name, or it cannot be used (AP-63, AP-65).
+func provider(s *mesh.Snapshot, name string) (authorizer, bool) {
+	var found *meshconfig.MeshConfig_ExtensionProvider
+	for _, p := range s.Config.ExtensionProviders {
+		if p.Name == name {
+			if found != nil {
+				return authorizer{}, false
+			}
+			found = p
+		}
+	}
+	if found == nil || !providerName.MatchString(name) {
+		return authorizer{}, false
+	}
+	a := authorizer{statusOnError: http.StatusForbidden}
+	var service, status, prefix string
+	var ok bool
+	if p := found.GetEnvoyExtAuthzHttp(); p != nil {
+		service, status, prefix, a.failOpen, ok = p.Service, p.StatusOnError, p.PathPrefix, p.FailOpen, p.Port > 0
+		ok = ok && !slices.Contains(slices.Concat(p.IncludeRequestHeadersInCheck, p.HeadersToUpstreamOnAllow, p.HeadersToDownstreamOnDeny, p.HeadersToDownstreamOnAllow), "*")
+	} else if p := found.GetEnvoyExtAuthzGrpc(); p != nil {
+		service, status, a.failOpen, a.grpc, ok = p.Service, p.StatusOnError, p.FailOpen, true, p.Port > 0
+	}
+	if status != "" {
+		code, err := strconv.Atoi(status)
+		if err != nil || http.StatusText(code) == "" {
+			return a, false
+		}
+		a.statusOnError = code
+	}
+	return a, ok && (prefix == "" || strings.HasPrefix(prefix, "/")) && serviceExists(s, service)
+}
+
+// serviceExists looks up "name.namespace.svc...", or "namespace/" before it.
+func serviceExists(s *mesh.Snapshot, host string) bool {
+	ns, host, qualified := strings.Cut(host, "/")
+	if !qualified {
+		ns, host = "", ns
+	}
+	parts := strings.Split(host, ".")
+	if len(parts) < 3 || parts[2] != "svc" || qualified && ns != parts[1] {
+		return false
+	}
+	return s.Service(parts[1], parts[0]) != nil
+}

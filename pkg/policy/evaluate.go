@@ -1,0 +1,332 @@
+package policy
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// Evaluate decides one request, in Envoy's order (EV-1).
+func (m *Model) Evaluate(r *Request) Verdict {
+	e := &evaluation{model: m, request: r, verdict: Verdict{ID: r.ID, Stage: Transport}}
+	e.run()
+	return e.verdict
+}
+
+// evaluation is one request on its way through the model.
+type evaluation struct {
+	*facts
+	model   *Model
+	request *Request
+	message message
+	tokens  map[string]*Token
+	chain   *Chain
+	isGRPC  bool
+	verdict Verdict
+}
+
+func (e *evaluation) run() {
+	r := e.request
+	e.facts = &facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP)}
+	e.remote = e.direct
+	if r.HTTP != nil {
+		e.tokens = map[string]*Token{}
+		e.message = wire(r.HTTP, e.tokenText)
+	}
+	port := e.model.Port(r.To.Port)
+	tls := r.From.Identity != nil
+	e.chain = e.choose(port, tls)
+	if e.chain == nil {
+		e.refuse(fmt.Sprintf("port %d takes no such connection (mTLS mode %s)", r.To.Port, port.Mode))
+		return
+	}
+	if tls && (port.SeesTLS || e.chain.Terminates) {
+		e.sni = strings.ToLower(r.From.SNI)
+	}
+	if e.chain.Terminates {
+		if !e.handshake(*r.From.Identity) {
+			return
+		}
+	} else if tls && e.chain.HTTP {
+		e.refuse("TLS bytes on a plaintext HTTP port")
+		return
+	}
+	if e.chain.HTTP {
+		e.http()
+	} else {
+		e.tcp(tls && !e.chain.Terminates)
+	}
+}
+
+func address(text string) netip.Addr {
+	a, _ := netip.ParseAddr(text) // unknown addresses match no block
+	return a
+}
+
+// tokenText stands for a token's text in the request.
+func (e *evaluation) tokenText(i int) string {
+	t := &e.request.HTTP.Tokens[i]
+	text := fmt.Sprintf("t%d.p.s", i)
+	e.tokens[text] = t
+	return text
+}
+
+// choose finds the filter chain: TLS and HTTP are seen only where the port
+// looks for them (PA-14).
+func (e *evaluation) choose(port *Port, tls bool) *Chain {
+	if tls && port.SeesTLS {
+		return port.chain(true, e.request.From.ALPN)
+	}
+	var protocols []string
+	if !tls && port.SeesHTTP && e.request.HTTP != nil && e.message.looksLikeHTTP() {
+		protocols = []string{"http/1.1"}
+	}
+	return port.chain(false, protocols)
+}
+
+// handshake checks the client's certificate (PA-18, DP-80).
+func (e *evaluation) handshake(identity string) bool {
+	ours := func(domain string) bool { return strings.HasPrefix(identity, "spiffe://"+domain+"/") }
+	if !slices.ContainsFunc(e.model.TrustDomains, ours) {
+		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", identity))
+		return false
+	}
+	e.identities = []string{identity}
+	return true
+}
+
+func (e *evaluation) refuse(reason string) {
+	e.verdict.Outcome, e.verdict.Reason = Refused, reason
+}
+
+// tcp runs the stages of a byte stream. Opaque TLS that they let through fails
+// at the application, which has no certificate here.
+func (e *evaluation) tcp(opaque bool) {
+	if !e.stages(&e.model.TCP, nil) {
+		return
+	}
+	if opaque {
+		e.verdict.Stage = Transport
+		e.refuse("TLS is passed on to an application that does not speak it")
+		return
+	}
+	e.allow()
+}
+
+// allow is the application's answer.
+func (e *evaluation) allow() {
+	e.verdict.Outcome, e.verdict.Stage = Allow, AllowAction
+	h := e.request.HTTP
+	if h == nil {
+		return
+	}
+	e.verdict.HTTPStatus = http.StatusOK
+	for _, l := range h.Headers {
+		if strings.EqualFold(l.Name, "content-type") && (headers{"content-type": {l.Value}}).grpc() {
+			zero := 0
+			e.verdict.GRPCStatus = &zero
+		}
+	}
+}
+
+// http reads the request and runs what comes before and after its policies.
+func (e *evaluation) http() {
+	e.verdict.Stage = Codec
+	h, reject := e.decode()
+	if reject != nil {
+		e.reject(reject)
+		return
+	}
+	path, err := e.model.Paths.normalize(h.first(":path"))
+	if e.message.method != http.MethodConnect {
+		if err != nil {
+			e.isGRPC = h.grpc()
+			e.reject(&rejection{http.StatusBadRequest, err.Error()})
+			return
+		}
+		h[":path"] = []string{path}
+		e.hasPath = true
+	}
+	h.tidy(e.chain.Terminates)
+	e.headers, e.isGRPC = h, h.grpc()
+	e.remote = h.remote(e.direct)
+	e.setPath()
+	if !e.stages(&e.model.HTTP, e.authenticate) {
+		return
+	}
+	e.allow()
+}
+
+// setPath is the path without its query.
+func (e *evaluation) setPath() {
+	e.path, _, _ = strings.Cut(e.headers.first(":path"), "?")
+}
+
+// decode picks the codec: by ALPN on TLS (DP-14a), by the bytes otherwise.
+func (e *evaluation) decode() (headers, *rejection) {
+	m := &e.message
+	h2 := m.h2
+	if alpn := e.request.From.ALPN; e.chain.Terminates {
+		switch {
+		case slices.Contains(alpn, "h2"):
+			if e.request.HTTP == nil || !m.h2 {
+				return nil, &rejection{0, "the client speaks HTTP/1 where ALPN chose h2"}
+			}
+			h2 = true
+		case slices.Contains(alpn, "http/1.1"):
+			if m.h2 {
+				return nil, &rejection{http.StatusBadRequest, "the client speaks HTTP/2 where ALPN chose http/1.1"}
+			}
+			h2 = false
+		}
+	}
+	switch {
+	case e.request.HTTP == nil:
+		return nil, &rejection{http.StatusBadRequest, "the bytes are not HTTP"}
+	case h2:
+		return m.http2(e.chain.Terminates)
+	}
+	return m.http1()
+}
+
+func (e *evaluation) reject(r *rejection) {
+	if r.status == 0 {
+		e.refuse(r.reason)
+		return
+	}
+	e.verdict.Reason = r.reason
+	e.answer(Rejected, r.status)
+}
+
+// answer is a reply of Envoy's own; gRPC clients get it in their way (DP-24).
+func (e *evaluation) answer(o Outcome, status int) {
+	e.verdict.Outcome, e.verdict.HTTPStatus = o, status
+	if !e.isGRPC {
+		return
+	}
+	code, ok := map[int]int{400: 13, 401: 16, 403: 7, 404: 12, 429: 14, 502: 14, 503: 14, 504: 14}[status]
+	if !ok {
+		code = 2
+	}
+	e.verdict.HTTPStatus, e.verdict.GRPCStatus = http.StatusOK, &code
+}
+
+// deny closes a byte stream, or answers a request.
+func (e *evaluation) deny(stage StageName, status int, by string, rule *Rule) {
+	e.verdict.Stage, e.verdict.By, e.verdict.Rule = stage, by, rule
+	if !e.chain.HTTP {
+		e.verdict.Outcome = Deny
+		return
+	}
+	e.answer(Deny, status)
+}
+
+// stages runs CUSTOM, authentication, DENY and ALLOW; AUDIT never decides. It is
+// false if one of them ended the request.
+func (e *evaluation) stages(s *Stages, authenticate func() bool) bool {
+	if !e.custom(s.Custom) {
+		return false
+	}
+	if authenticate != nil && !authenticate() {
+		return false
+	}
+	if s.Deny != nil {
+		e.shadow(s.Deny.Shadow, DenyAction)
+		if set := s.Deny.Enforced; set != nil {
+			if rule := set.first(e.facts); rule != nil {
+				e.deny(DenyAction, http.StatusForbidden, rule.ID, rule)
+				return false
+			}
+		}
+	}
+	if s.Allow != nil {
+		e.shadow(s.Allow.Shadow, AllowAction)
+		if set := s.Allow.Enforced; set != nil {
+			rule := set.first(e.facts)
+			if rule == nil {
+				e.deny(AllowAction, http.StatusForbidden, "none", nil)
+				return false
+			}
+			e.verdict.By, e.verdict.Rule = rule.ID, rule
+		}
+	}
+	return true
+}
+
+// shadow notes what dry-run policies would have done (RUN-1).
+func (e *evaluation) shadow(set *RuleSet, stage StageName) {
+	if set == nil {
+		return
+	}
+	if e.verdict.DryRun == nil {
+		e.verdict.DryRun = &DryRun{}
+	}
+	rule := set.first(e.facts)
+	result := &Shadow{Result: "allowed"}
+	if (rule != nil) == (stage == DenyAction) {
+		result.Result = "denied"
+	}
+	if rule != nil {
+		result.By = rule.ID
+	}
+	if stage == DenyAction {
+		e.verdict.DryRun.Deny = result
+	} else {
+		e.verdict.DryRun.Allow = result
+	}
+}
+
+// custom asks the external authorizers, in the order of their names (AP-62).
+func (e *evaluation) custom(all []CustomStage) bool {
+	for _, c := range all {
+		rule := c.Asks.first(e.facts)
+		if rule != nil {
+			e.verdict.Custom = rule.ID
+		}
+		if denied := c.Denied.first(e.facts); denied != nil {
+			if rule == nil {
+				e.verdict.Custom = denied.ID
+			}
+			e.deny(CustomAction, http.StatusForbidden, denied.ID, denied)
+			return false
+		}
+		if rule == nil {
+			continue
+		}
+		switch e.request.Custom {
+		case "allow":
+		case "deny":
+			e.deny(CustomAction, http.StatusForbidden, rule.ID, rule)
+			return false
+		case "error":
+			if !c.FailOpen {
+				e.deny(CustomAction, c.StatusOnError, rule.ID, rule)
+				return false
+			}
+		default:
+			e.verdict.Outcome, e.verdict.Stage, e.verdict.By, e.verdict.Rule = Unknown, CustomAction, rule.ID, rule
+			e.verdict.Reason = fmt.Sprintf("external authorizer %q decides", c.Provider)
+			return false
+		}
+	}
+	return true
+}
+
+// authenticate verifies the tokens of a request.
+func (e *evaluation) authenticate() bool {
+	if e.model.JWT == nil {
+		return true
+	}
+	v := &verification{headers: e.headers, tokens: e.tokens}
+	status := e.model.JWT.verify(v)
+	if status != jwtOK {
+		e.verdict.Stage, e.verdict.Reason = Authentication, status.describe()
+		e.answer(status.outcome())
+		return false
+	}
+	e.payload = v.payload
+	e.setPath()
+	return true
+}

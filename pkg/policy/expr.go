@@ -1,0 +1,214 @@
+package policy
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Op is the kind of an Expr.
+type Op uint8
+
+// The kinds of expressions.
+const (
+	Any Op = iota // true
+	All           // every kid is true
+	One           // some kid is true
+	Not           // the one kid is false
+	Is            // Test
+)
+
+// Expr is a tree of matchers, as Envoy's RBAC has them.
+type Expr struct {
+	Op   Op
+	Kids []Expr
+	Test Test
+}
+
+// Attribute is what a Test looks at.
+type Attribute uint8
+
+// The attributes of a request.
+const (
+	PeerIdentity   Attribute = iota // any SAN of the peer's certificate (AP-26, AP-27)
+	PeerAddress                     // of the connection (AP-34)
+	ClientAddress                   // the one that the last X-Forwarded-For names (AP-35, DP-72)
+	LocalAddress                    // the sidecar's own (RUN-10)
+	LocalPort                       // the workload's (AP-51)
+	ServerName                      // SNI in lower case (DP-62)
+	HeaderLine                      // each line alone (DP-65); Name may be a pseudo-header
+	URLPath                         // normalized, without query (AP-46)
+	TokenClaim                      // of the token's payload; Keys lead to it (AP-39)
+	FilterMetadata                  // of another filter, which is never known here (AP-56)
+)
+
+// Test is one matcher on one attribute.
+type Test struct {
+	Attribute Attribute
+	Name      string   // of a HeaderLine, in lower case
+	Keys      []string // of a TokenClaim
+	String    StringMatch
+	CIDR      netip.Prefix
+	Port      uint32
+}
+
+// Match is the form of a StringMatch.
+type Match uint8
+
+// The forms of string matchers (AP-21..AP-24).
+const (
+	Exact Match = iota
+	Prefix
+	Suffix
+	NonEmpty // the regular expression .+
+	Present  // of headers: there, even if empty
+	Regex    // full match
+)
+
+// StringMatch matches text.
+type StringMatch struct {
+	Form       Match
+	Value      string
+	IgnoreCase bool
+	regex      *regexp.Regexp
+}
+
+// matches applies the matcher. Regular expressions match the whole text, and
+// their dot no line end (AP-24).
+func (m *StringMatch) matches(s string) bool {
+	if m.IgnoreCase {
+		s = strings.ToLower(s)
+	}
+	switch m.Form {
+	case Exact:
+		return s == m.Value
+	case Prefix:
+		return strings.HasPrefix(s, m.Value)
+	case Suffix:
+		return strings.HasSuffix(s, m.Value)
+	case NonEmpty:
+		return s != "" && !strings.Contains(s, "\n")
+	case Present:
+		return true
+	}
+	return m.regex.MatchString(s)
+}
+
+// stringForm reads the four forms of a policy's value: a leading star is
+// looked at before a trailing one (AP-21, AP-22).
+func stringForm(v string) StringMatch {
+	switch {
+	case v == "*":
+		return StringMatch{Form: NonEmpty}
+	case strings.HasPrefix(v, "*"):
+		return StringMatch{Form: Suffix, Value: v[1:]}
+	case strings.HasSuffix(v, "*"):
+		return StringMatch{Form: Prefix, Value: v[:len(v)-1]}
+	}
+	return StringMatch{Form: Exact, Value: v}
+}
+
+// regexForm is a full match of a pattern.
+func regexForm(pattern string) StringMatch {
+	return StringMatch{Form: Regex, Value: pattern, regex: regexp.MustCompile("^(?:" + pattern + ")$")}
+}
+
+// facts are what the matchers of one request look at.
+type facts struct {
+	identities            []string // nil without mTLS
+	direct, remote, local netip.Addr
+	port                  uint32
+	sni                   string
+	headers               headers
+	path                  string
+	hasPath               bool // CONNECT has none (DP-26)
+	payload               map[string]any
+}
+
+// matches evaluates an expression.
+func (e *Expr) matches(f *facts) bool {
+	switch e.Op {
+	case All:
+		for i := range e.Kids {
+			if !e.Kids[i].matches(f) {
+				return false
+			}
+		}
+		return true
+	case One:
+		for i := range e.Kids {
+			if e.Kids[i].matches(f) {
+				return true
+			}
+		}
+		return false
+	case Not:
+		return !e.Kids[0].matches(f)
+	case Is:
+		return e.Test.matches(f)
+	}
+	return true
+}
+
+func (t *Test) matches(f *facts) bool {
+	switch t.Attribute {
+	case PeerIdentity:
+		return slices.ContainsFunc(f.identities, t.String.matches)
+	case PeerAddress:
+		return contains(t.CIDR, f.direct)
+	case ClientAddress:
+		return contains(t.CIDR, f.remote)
+	case LocalAddress:
+		return contains(t.CIDR, f.local)
+	case LocalPort:
+		return f.port == t.Port
+	case ServerName:
+		return f.sni != "" && t.String.matches(f.sni)
+	case HeaderLine:
+		return slices.ContainsFunc(f.headers.values(t.Name), t.String.matches)
+	case URLPath:
+		return f.hasPath && t.String.matches(f.path)
+	case TokenClaim:
+		return t.claim(f.payload)
+	}
+	return false // FilterMetadata: no filter here writes any
+}
+
+// contains tells whether an address is in a block; IPv4 and IPv6 never match
+// each other (AP-36).
+func contains(block netip.Prefix, a netip.Addr) bool {
+	return a.IsValid() && block.Addr().Is4() == a.Is4() && block.Contains(a)
+}
+
+// claim matches the text, or some text of the list, that the keys lead to
+// (AP-39, DP-42).
+func (t *Test) claim(payload map[string]any) bool {
+	var value any = payload
+	for _, key := range t.Keys {
+		m, ok := value.(map[string]any)
+		if !ok {
+			return false
+		}
+		if value, ok = m[key]; !ok {
+			return false
+		}
+	}
+	switch v := value.(type) {
+	case string:
+		return t.String.matches(v)
+	case []any:
+		return slices.ContainsFunc(v, func(item any) bool {
+			s, ok := item.(string)
+			return ok && t.String.matches(s)
+		})
+	}
+	return false
+}
+
+func not(e Expr) Expr { return Expr{Op: Not, Kids: []Expr{e}} }
+
+func is(t Test) Expr { return Expr{Op: Is, Test: t} }
+
+// never matches nothing (CF-6).
+func never() Expr { return not(Expr{Op: Any}) }

@@ -1,0 +1,228 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// errHTTPOnly says that a value means something only where requests are seen
+// as HTTP (AP-57).
+var errHTTPOnly = errors.New("HTTP only")
+
+// generator makes the matchers of one value of a field or condition.
+type generator func(value string) (Expr, error)
+
+// httpOnly refuses a generator's values on TCP chains (AP-58).
+func (c *compiler) httpOnly(g generator) generator {
+	if c.tcp {
+		return func(string) (Expr, error) { return Expr{}, errHTTPOnly }
+	}
+	return g
+}
+
+// principal matches "td/ns/x/sa/y", written without its scheme (AP-29).
+func principal(v string) (Expr, error) {
+	m := StringMatch{Form: Exact, Value: "spiffe://" + v}
+	switch {
+	case v == "*":
+		m = StringMatch{Form: NonEmpty}
+	case strings.HasPrefix(v, "*"):
+		m = regexForm("spiffe://.*" + regexp.QuoteMeta(v[1:]))
+	case strings.HasSuffix(v, "*"):
+		m = StringMatch{Form: Prefix, Value: "spiffe://" + v[:len(v)-1]}
+	}
+	return is(Test{Attribute: PeerIdentity, String: m}), nil
+}
+
+// namespace matches the namespace of an identity, stars anywhere (AP-31).
+func namespace(v string) (Expr, error) {
+	pattern := strings.ReplaceAll(regexp.QuoteMeta(v), `\*`, ".*")
+	return is(Test{Attribute: PeerIdentity, String: regexForm(".*/ns/" + pattern + "/.*")}), nil
+}
+
+// serviceAccount matches "ns/sa", or "sa" of the policy's own namespace
+// (AP-32).
+func serviceAccount(own string) generator {
+	return func(v string) (Expr, error) {
+		ns, account, ok := strings.Cut(v, "/")
+		if !ok {
+			ns, account = own, v
+		}
+		pattern := fmt.Sprintf("spiffe://.+/ns/%s/(.+/|)sa/%s(/.+)?", regexp.QuoteMeta(ns), regexp.QuoteMeta(account))
+		return is(Test{Attribute: PeerIdentity, String: regexForm(pattern)}), nil
+	}
+}
+
+// trustDomain matches the trust domain of an identity (AP-33).
+func trustDomain(v string) (Expr, error) {
+	m := StringMatch{Form: Prefix, Value: "spiffe://" + v + "/"}
+	if v == "*" {
+		m.Value = "spiffe://"
+	} else if before, after, ok := strings.Cut(v, "*"); ok {
+		m = regexForm("spiffe://" + regexp.QuoteMeta(before) + "[^/]*" + regexp.QuoteMeta(after) + "/.*")
+	}
+	return is(Test{Attribute: PeerIdentity, String: m}), nil
+}
+
+// block matches an address or a block of addresses (AP-36).
+func block(a Attribute) generator {
+	return func(v string) (Expr, error) {
+		prefix, err := netip.ParsePrefix(v)
+		if err != nil {
+			address, err := netip.ParseAddr(v)
+			if err != nil {
+				return Expr{}, fmt.Errorf("%q is neither an address nor a block of addresses", v)
+			}
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		return is(Test{Attribute: a, CIDR: prefix.Masked()}), nil
+	}
+}
+
+func port(v string) (Expr, error) {
+	n, err := strconv.ParseUint(v, 10, 16)
+	if err != nil {
+		return Expr{}, fmt.Errorf("%q is no port", v)
+	}
+	return is(Test{Attribute: LocalPort, Port: uint32(n)}), nil
+}
+
+func sni(v string) (Expr, error) {
+	return is(Test{Attribute: ServerName, String: stringForm(v)}), nil
+}
+
+// header matches each line of a header; a star alone wants it to be there
+// (AP-23).
+func header(name string, ignoreCase bool) generator {
+	name = strings.ToLower(name)
+	if name == "host" {
+		name = ":authority" // Envoy knows no other (AP-53)
+	}
+	return func(v string) (Expr, error) {
+		m := stringForm(v)
+		if v == "*" {
+			m = StringMatch{Form: Present}
+		}
+		if ignoreCase {
+			m.IgnoreCase, m.Value = true, strings.ToLower(m.Value)
+		}
+		return is(Test{Attribute: HeaderLine, Name: name, String: m}), nil
+	}
+}
+
+// path matches the normalized path; {*} and {**} make it a template (AP-46,
+// AP-48).
+func path(v string) (Expr, error) {
+	m := stringForm(v)
+	if strings.Contains(v, "{*}") || strings.Contains(v, "{**}") {
+		m = regexForm(templatePattern(v))
+	}
+	return is(Test{Attribute: URLPath, String: m}), nil
+}
+
+// templatePattern is Envoy's regular expression for a URI template (DP-55).
+func templatePattern(v string) string {
+	const segment = "[a-zA-Z0-9-._~%!$&'()+,;:@=*]"
+	const segments = "[a-zA-Z0-9-._~%!$&'()+,;:@=*/]"
+	var out strings.Builder
+	for v != "" {
+		switch {
+		case strings.HasPrefix(v, "{**}"):
+			out.WriteString(segments + "*")
+			v = v[4:]
+		case strings.HasPrefix(v, "{*}"):
+			out.WriteString(segment + "+")
+			v = v[3:]
+		default:
+			end := len(v)
+			if i := strings.Index(v[1:], "{"); i >= 0 {
+				end = i + 1
+			}
+			out.WriteString(regexp.QuoteMeta(v[:end]))
+			v = v[end:]
+		}
+	}
+	return out.String()
+}
+
+// requestPrincipal matches issuer and subject, which the last slash divides
+// (AP-37).
+func requestPrincipal(v string) (Expr, error) {
+	anything := StringMatch{Form: NonEmpty}
+	issuer, subject := StringMatch{Value: v}, StringMatch{}
+	at := strings.LastIndex(v, "/")
+	hasSlash := at >= 0
+	if hasSlash {
+		issuer, subject = StringMatch{Value: v[:at]}, StringMatch{Value: v[at+1:]}
+	}
+	switch {
+	case v == "*":
+		issuer, subject = anything, anything
+	case strings.HasPrefix(v, "*") && hasSlash:
+		if issuer.Value == "*" {
+			issuer = anything
+		} else {
+			issuer = StringMatch{Form: Suffix, Value: issuer.Value[1:]}
+		}
+	case strings.HasPrefix(v, "*"):
+		issuer, subject = anything, StringMatch{Form: Suffix, Value: v[1:]}
+	case strings.HasSuffix(v, "*") && hasSlash:
+		if subject.Value == "*" {
+			subject = anything
+		} else {
+			subject = StringMatch{Form: Prefix, Value: strings.TrimSuffix(subject.Value, "*")}
+		}
+	case strings.HasSuffix(v, "*"):
+		issuer, subject = StringMatch{Form: Prefix, Value: strings.TrimSuffix(v, "*")}, anything
+	}
+	return Expr{Op: All, Kids: []Expr{textClaim("iss", issuer), textClaim("sub", subject)}}, nil
+}
+
+// textClaim matches a claim of the token.
+func textClaim(name string, m StringMatch) Expr {
+	return is(Test{Attribute: TokenClaim, Keys: []string{name}, String: m})
+}
+
+// claim matches a claim, nested ones by several keys (AP-39).
+func claim(keys ...string) generator {
+	return func(v string) (Expr, error) {
+		return is(Test{Attribute: TokenClaim, Keys: keys, String: stringForm(v)}), nil
+	}
+}
+
+// claimKeys reads the brackets of request.auth.claims[a][b] (AP-41).
+func claimKeys(key string) ([]string, error) {
+	rest := strings.TrimPrefix(key, "request.auth.claims")
+	var keys []string
+	for at := rest; at != ""; {
+		end := strings.Index(at, "]")
+		if at[0] != '[' || end < 0 || strings.Contains(at[1:end], "[") {
+			keys = nil
+			break
+		}
+		keys = append(keys, at[1:end])
+		at = at[end+1:]
+	}
+	if keys != nil {
+		return keys, nil
+	}
+	name, err := bracketed(rest)
+	return []string{name}, err
+}
+
+// bracketed is what stands between the outermost brackets.
+func bracketed(s string) (string, error) {
+	if !strings.HasPrefix(s, "[") || !strings.HasSuffix(s, "]") || len(s) < 3 {
+		return "", fmt.Errorf("%q: expected a name in brackets", s)
+	}
+	return s[1 : len(s)-1], nil
+}
+
+// metadata matches what another filter wrote; here that is nothing (AP-56).
+func metadata(v string) (Expr, error) {
+	return is(Test{Attribute: FilterMetadata, String: stringForm(strings.Trim(v, "[]"))}), nil
+}

@@ -1,0 +1,407 @@
+package policy
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	security "istio.io/api/security/v1beta1"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// Requirement is what a workload's RequestAuthentications ask of tokens
+// (RA-2, RA-7).
+type Requirement struct{ Providers []Provider }
+
+// Provider is one jwtRule.
+type Provider struct {
+	Policy *mesh.RequestAuthentication
+	Index  int // in spec.jwtRules
+	Rule   *security.JWTRule
+}
+
+// requirement joins the rules of policies, sorted by issuer.
+func requirement(policies []*mesh.RequestAuthentication) *Requirement {
+	var r Requirement
+	for _, p := range policies {
+		for i, rule := range p.Spec.JwtRules {
+			if rule != nil {
+				r.Providers = append(r.Providers, Provider{p, i, rule})
+			}
+		}
+	}
+	if r.Providers == nil {
+		return nil
+	}
+	slices.SortStableFunc(r.Providers, func(a, b Provider) int { return strings.Compare(a.Rule.Issuer, b.Rule.Issuer) })
+	return &r
+}
+
+// jwtStatus is the result of verifying tokens.
+type jwtStatus int
+
+const (
+	jwtOK jwtStatus = iota
+	jwtMissing
+	jwtUnknownIssuer
+	jwtMalformed
+	jwtExpired
+	jwtAudience
+	jwtSignature
+)
+
+// outcome is what a failure means to the client: 401, but 403 for an audience
+// (RA-5).
+func (s jwtStatus) outcome() (Outcome, int) {
+	if s == jwtAudience {
+		return Deny, http.StatusForbidden
+	}
+	return Unauthenticated, http.StatusUnauthorized
+}
+
+func (s jwtStatus) String() string {
+	return map[jwtStatus]string{
+		jwtMissing: "no token", jwtUnknownIssuer: "issuer is not configured", jwtMalformed: "token is malformed",
+		jwtExpired: "token is expired", jwtAudience: "audience is not allowed", jwtSignature: "signature does not verify",
+	}[s]
+}
+
+// verification is the state of one request in the JWT filter. Verified tokens
+// are taken out of the request as they go (RUN-7).
+type verification struct {
+	headers headers
+	tokens  map[string]*Token // by their text
+	payload map[string]any
+}
+
+// verify applies the requirement as Envoy does: some provider succeeds, or all
+// do with what is missing allowed (RA-7).
+func (r *Requirement) verify(v *verification) jwtStatus {
+	r.sanitize(v.headers)
+	if isPreflight(v.headers) {
+		return jwtOK
+	}
+	var statuses []jwtStatus
+	if len(r.Providers) > 1 {
+		for i := range r.Providers {
+			status := r.Providers[i].verify(v)
+			if status == jwtOK {
+				return jwtOK
+			}
+			statuses = append(statuses, status)
+		}
+	}
+	all := jwtOK
+	for i := range r.Providers {
+		if status := r.Providers[i].verify(v); status != jwtOK && status != jwtMissing {
+			all = status
+			break
+		}
+	}
+	if all == jwtOK {
+		return jwtOK
+	}
+	// The last status that says more than "not mine" is told.
+	told := jwtUnknownIssuer
+	for _, status := range append(statuses, all) {
+		if status != jwtMissing && status != jwtUnknownIssuer {
+			told = status
+		}
+	}
+	return told
+}
+
+// sanitize removes what only a verified token may set (RA-15).
+func (r *Requirement) sanitize(h headers) {
+	for _, p := range r.Providers {
+		if name := p.Rule.OutputPayloadToHeader; name != "" {
+			delete(h, strings.ToLower(name))
+		}
+		for _, c := range p.Rule.OutputClaimToHeaders {
+			delete(h, strings.ToLower(c.GetHeader()))
+		}
+	}
+}
+
+// isPreflight tells a CORS preflight, which needs no token (RA-21).
+func isPreflight(h headers) bool {
+	return h.first(":method") == http.MethodOptions && len(h["origin"]) > 0 && h.first("origin") != "" && h.first("access-control-request-method") != ""
+}
+
+// found is a token where a provider looks for one.
+type found struct {
+	text   string
+	header string // to be removed; "" for others
+	param  string
+}
+
+// verify checks all tokens at the provider's locations, the last found first;
+// each must be good (RA-8d, RA-12).
+func (p *Provider) verify(v *verification) jwtStatus {
+	tokens := p.find(v.headers)
+	if len(tokens) == 0 {
+		return jwtMissing
+	}
+	for _, t := range slices.Backward(tokens) {
+		token := v.tokens[t.text]
+		if status := p.check(token); status != jwtOK {
+			return status
+		}
+		p.accept(v, token, t)
+	}
+	return jwtOK
+}
+
+// locations are where a provider looks for tokens (RA-10), in its order.
+func (p *Provider) locations() (fromHeaders []*security.JWTHeader, params, cookies []string) {
+	r := p.Rule
+	if len(r.FromHeaders) == 0 && len(r.FromParams) == 0 && len(r.FromCookies) == 0 {
+		return []*security.JWTHeader{{Name: "authorization", Prefix: "Bearer "}}, []string{"access_token"}, nil
+	}
+	fromHeaders = slices.Clone(r.FromHeaders)
+	slices.SortStableFunc(fromHeaders, func(a, b *security.JWTHeader) int {
+		return strings.Compare(strings.ToLower(a.GetName())+"\x00"+a.GetPrefix(), strings.ToLower(b.GetName())+"\x00"+b.GetPrefix())
+	})
+	// Envoy keeps all three kinds sorted.
+	return fromHeaders, slices.Sorted(slices.Values(r.FromParams)), slices.Sorted(slices.Values(r.FromCookies))
+}
+
+// find extracts the tokens: of headers, then of parameters, then of cookies
+// (RA-11, RA-12).
+func (p *Provider) find(h headers) []found {
+	var all []found
+	fromHeaders, params, cookies := p.locations()
+	for _, l := range fromHeaders {
+		name := strings.ToLower(l.GetName())
+		for _, value := range h.values(name) {
+			text := value
+			if l.GetPrefix() != "" {
+				at := strings.Index(value, l.GetPrefix())
+				if at < 0 {
+					continue
+				}
+				text = strings.TrimLeftFunc(value[at+len(l.GetPrefix()):], func(r rune) bool { return !isTokenRune(r) })
+			}
+			all = append(all, found{text: text, header: name})
+		}
+	}
+	if len(params) > 0 {
+		_, query, _ := strings.Cut(h.first(":path"), "?")
+		given := parseQuery(query)
+		for _, name := range params {
+			if values, ok := given[name]; ok {
+				all = append(all, found{text: values[0], param: name})
+			}
+		}
+	}
+	for _, name := range cookies {
+		if text, ok := cookie(h, name); ok {
+			all = append(all, found{text: text})
+		}
+	}
+	return all
+}
+
+func isTokenRune(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' || r == '.'
+}
+
+// parseQuery reads a query, percent escapes decoded.
+func parseQuery(query string) map[string][]string {
+	all := map[string][]string{}
+	for part := range strings.SplitSeq(query, "&") {
+		if part == "" {
+			continue
+		}
+		key, value, _ := strings.Cut(part, "=")
+		all[unescape(key)] = append(all[unescape(key)], unescape(value))
+	}
+	return all
+}
+
+func unescape(s string) string {
+	if plain, err := url.PathUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}
+
+func cookie(h headers, name string) (string, bool) {
+	for _, line := range h.values("cookie") {
+		for part := range strings.SplitSeq(line, ";") {
+			key, value, _ := strings.Cut(strings.TrimSpace(part), "=")
+			if key == name && value != "" {
+				return strings.Trim(value, `"`), true
+			}
+		}
+	}
+	return "", false
+}
+
+// check verifies one token, in Envoy's order (RA-5); nil is a text that is no
+// token.
+func (p *Provider) check(t *Token) jwtStatus {
+	if t == nil || !t.Valid && t.Why == "malformed" || !wellTyped(t.Claims) {
+		return jwtMalformed
+	}
+	issuer, _ := t.Claims["iss"].(string)
+	if p.Rule.Issuer != "" && issuer != p.Rule.Issuer {
+		return jwtUnknownIssuer
+	}
+	if !t.Valid && t.Why == "expired" {
+		return jwtExpired
+	}
+	if !p.acceptsAudience(t.Claims["aud"]) {
+		return jwtAudience
+	}
+	if !t.Valid {
+		return jwtSignature
+	}
+	return jwtOK
+}
+
+// wellTyped tells whether the registered claims have their types (RA-5).
+func wellTyped(claims map[string]any) bool {
+	for _, name := range []string{"iss", "sub", "jti"} {
+		if v, ok := claims[name]; ok {
+			if _, isText := v.(string); !isText {
+				return false
+			}
+		}
+	}
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		if v, ok := claims[name]; ok {
+			if n, isNumber := v.(float64); !isNumber || n < 0 {
+				return false
+			}
+		}
+	}
+	switch aud := claims["aud"].(type) {
+	case nil, string:
+		return true
+	case []any:
+		return !slices.ContainsFunc(aud, func(v any) bool { _, isText := v.(string); return !isText })
+	}
+	return false
+}
+
+// acceptsAudience wants any of the token's audiences to be the provider's,
+// scheme and final slash aside (RA-18).
+func (p *Provider) acceptsAudience(aud any) bool {
+	if len(p.Rule.Audiences) == 0 {
+		return true
+	}
+	bare := func(s string) string {
+		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
+		return strings.TrimSuffix(s, "/")
+	}
+	var given []any
+	switch v := aud.(type) {
+	case string:
+		given = []any{v}
+	case []any:
+		given = v
+	}
+	return slices.ContainsFunc(given, func(v any) bool {
+		s, ok := v.(string)
+		return ok && slices.ContainsFunc(p.Rule.Audiences, func(a string) bool { return bare(a) == bare(s) })
+	})
+}
+
+// accept records a good token and takes it out of the request unless it shall
+// be forwarded (RA-14..RA-16).
+func (p *Provider) accept(v *verification, t *Token, at found) {
+	v.payload = p.normalized(t.Claims)
+	if !p.Rule.ForwardOriginalToken {
+		switch {
+		case at.header != "":
+			delete(v.headers, at.header)
+		case at.param != "":
+			v.removeParam(at.param)
+		}
+	}
+	if name := p.Rule.OutputPayloadToHeader; name != "" {
+		text, _ := json.Marshal(t.Claims)
+		v.headers[strings.ToLower(name)] = []string{base64.RawURLEncoding.EncodeToString(text)}
+	}
+	for _, c := range p.Rule.OutputClaimToHeaders {
+		if text, ok := claimText(t.Claims, strings.Split(c.GetClaim(), ".")); ok {
+			v.headers[strings.ToLower(c.GetHeader())] = []string{text}
+		}
+	}
+}
+
+// removeParam cuts a parameter out of the query, which is then sorted and
+// decoded (AP-53).
+func (v *verification) removeParam(name string) {
+	path, query, _ := strings.Cut(v.headers.first(":path"), "?")
+	given := parseQuery(query)
+	delete(given, name)
+	var parts []string
+	for _, key := range slices.Sorted(maps.Keys(given)) {
+		for _, value := range given[key] {
+			parts = append(parts, key+"="+value)
+		}
+	}
+	if parts != nil {
+		path += "?" + strings.Join(parts, "&")
+	}
+	v.headers[":path"] = []string{path}
+}
+
+// normalized is the payload with its space-delimited claims split (AP-42).
+func (p *Provider) normalized(claims map[string]any) map[string]any {
+	payload := maps.Clone(claims)
+	for _, name := range append([]string{"scope", "permission"}, p.Rule.SpaceDelimitedClaims...) {
+		text, ok := payload[name].(string)
+		if !ok {
+			continue
+		}
+		words := []any{}
+		for word := range strings.SplitSeq(text, " ") {
+			if word != "" {
+				words = append(words, word)
+			}
+		}
+		if len(words) > 0 {
+			payload[name] = words
+		}
+	}
+	return payload
+}
+
+// claimText is a claim as a header has it.
+func claimText(claims map[string]any, keys []string) (string, bool) {
+	var value any = claims
+	for _, key := range keys {
+		m, ok := value.(map[string]any)
+		if !ok {
+			return "", false
+		}
+		if value, ok = m[key]; !ok {
+			return "", false
+		}
+	}
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool:
+		return strconv.FormatBool(v), true
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64), true
+	case map[string]any, []any:
+		text, err := json.Marshal(v)
+		return base64.RawURLEncoding.EncodeToString(text), err == nil
+	}
+	return "", false
+}
+
+// describe says why tokens failed, for people.
+func (s jwtStatus) describe() string { return fmt.Sprintf("request authentication: %v", s) }

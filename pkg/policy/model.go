@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"maps"
+	"slices"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+	security "istio.io/api/security/v1beta1"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// Model is all that a workload's sidecar enforces on what comes in.
+type Model struct {
+	Workload     *mesh.Workload
+	TLS          MutualTLS
+	TrustDomains []string // of clients; any other is refused (PA-18)
+	Ports        map[uint32]*Port
+	Passthrough  *Port // the ports that are not declared
+	HTTP, TCP    Stages
+	JWT          *Requirement // nil without a RequestAuthentication; HTTP only
+	Paths        Normalization
+}
+
+// Stages are the RBAC stages in the order in which they run. A nil stage is
+// not there.
+type Stages struct {
+	Custom             []CustomStage // by provider
+	Audit, Deny, Allow *Stage
+}
+
+// Compile builds the model of a workload.
+func Compile(s *mesh.Snapshot, w *mesh.Workload) *Model {
+	m := &Model{
+		Workload: w, TLS: mutualTLS(s, w), TrustDomains: s.TrustDomains(), Ports: map[uint32]*Port{},
+		Paths: normalization(s.Config), JWT: requirement(authentications(s, w)),
+	}
+	declared := s.InboundPorts(w)
+	for i := range declared {
+		number := uint32(declared[i].Number) //nolint:gosec // a port
+		m.Ports[number] = newPort(number, &declared[i], m.TLS.port(number))
+	}
+	for _, number := range slices.Sorted(maps.Keys(m.TLS.Ports)) {
+		if m.Ports[number] == nil {
+			m.Ports[number] = newPort(number, nil, m.TLS.port(number))
+		}
+	}
+	m.Passthrough = newPort(0, nil, m.TLS.Mode)
+	policies := authorizations(s, w)
+	m.HTTP = stages(s, policies, false)
+	m.TCP = stages(s, policies, true)
+	return m
+}
+
+// Port is what is done on a port.
+func (m *Model) Port(number uint32) *Port {
+	if p := m.Ports[number]; p != nil {
+		return p
+	}
+	return m.Passthrough
+}
+
+func stages(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy, tcp bool) Stages {
+	c := &compiler{domains: s.TrustDomains(), tcp: tcp}
+	return Stages{
+		Custom: c.custom(s, policies),
+		Audit:  c.stage(policies, security.AuthorizationPolicy_AUDIT),
+		Deny:   c.stage(policies, security.AuthorizationPolicy_DENY),
+		Allow:  c.stage(policies, security.AuthorizationPolicy_ALLOW),
+	}
+}
+
+// authorizations are the policies that select a workload: of the root
+// namespace, then of its own (AP-1..AP-8).
+func authorizations(s *mesh.Snapshot, w *mesh.Workload) []*mesh.AuthorizationPolicy {
+	var all []*mesh.AuthorizationPolicy
+	for _, ns := range namespaces(s, w) {
+		for _, p := range s.AuthorizationPolicies(ns) {
+			targeted := p.Spec.TargetRef != nil || len(p.Spec.TargetRefs) > 0
+			if attaches(w, targeted, p.Spec.GetSelector().GetMatchLabels()) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// authentications are the RequestAuthentications that select a workload: of
+// its own namespace, then of the root namespace (RA-1).
+func authentications(s *mesh.Snapshot, w *mesh.Workload) []*mesh.RequestAuthentication {
+	var all []*mesh.RequestAuthentication
+	list := namespaces(s, w)
+	slices.Reverse(list)
+	for _, ns := range list {
+		for _, p := range s.RequestAuthentications(ns) {
+			targeted := p.Spec.TargetRef != nil || len(p.Spec.TargetRefs) > 0
+			if attaches(w, targeted, p.Spec.GetSelector().GetMatchLabels()) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+func namespaces(s *mesh.Snapshot, w *mesh.Workload) []string {
+	if s.RootNamespace() == w.Namespace || s.RootNamespace() == "" {
+		return []string{w.Namespace}
+	}
+	return []string{s.RootNamespace(), w.Namespace}
+}
+
+// attaches tells whether a policy applies to a sidecar. Policies that target
+// gateways never do (AP-4).
+func attaches(w *mesh.Workload, targeted bool, selector map[string]string) bool {
+	return !targeted && mesh.Selects(selector, w.PodLabels)
+}
+
+// normalization is how paths are made comparable before any rule sees them
+// (section 1.11).
+func normalization(config *meshconfig.MeshConfig) Normalization {
+	switch config.GetPathNormalization().GetNormalization() {
+	case meshconfig.MeshConfig_ProxyPathNormalization_NONE:
+		return NoNormalization
+	case meshconfig.MeshConfig_ProxyPathNormalization_MERGE_SLASHES:
+		return MergeSlashes
+	case meshconfig.MeshConfig_ProxyPathNormalization_DECODE_AND_MERGE_SLASHES:
+		return DecodeAndMergeSlashes
+	}
+	return Base
+}
