@@ -60,6 +60,7 @@ Without a name it tells of every workload in the manifests.`,
 		},
 	}
 	o.input.register(cmd.Flags())
+	o.input.registerSelector(cmd.Flags())
 	o.injector.register(cmd.Flags())
 	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "format: text or json")
 	cmd.Flags().BoolVar(&o.iptables, "iptables", false, "print the rules that istio-init sets up, for iptables-restore")

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -173,6 +174,32 @@ func TestExitCodes(t *testing.T) {
 		}
 		if want != exitOK && out.Len() > 0 {
 			t.Errorf("%s: exit %d, but prints %s", args, want, out)
+		}
+	}
+}
+
+// TestPartialAnswer: something outside of the model decided.
+func TestPartialAnswer(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	if code := report(&out, fmt.Errorf("x: %w", partial{"half"})); code != exitPart || out.String() != "meshctl: x: half\n" {
+		t.Errorf("exit %d: %s", code, out.String())
+	}
+}
+
+func TestSimulateFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-f a --requests b":               "",
+		"-f a --requests - --custom deny": "",
+		"-f a":                            "no requests: give --requests FILE, or - for standard input",
+		"--requests b":                    "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY",
+		"-f - --requests -":               "standard input (-) can be read only once",
+		"-f a --requests b --custom x":    `custom "x": expected allow, deny or error`,
+	} {
+		cmd := newSimulateCmd(genericiooptions.NewTestIOStreamsDiscard(), func(context.Context, *simulateOptions) error { return nil })
+		if err := parse(cmd, strings.Fields(args)...); err != want {
+			t.Errorf("%q: error %q, want %q", args, err, want)
 		}
 	}
 }

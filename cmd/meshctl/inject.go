@@ -52,6 +52,7 @@ printed, every fault is told with its place, and the exit status is 2.`,
 		},
 	}
 	o.input.register(cmd.Flags())
+	o.input.registerSelector(cmd.Flags())
 	o.injector.register(cmd.Flags())
 	o.output.register(cmd.Flags())
 	cmd.Flags().BoolVar(&o.clean, "clean", false, "take an existing sidecar out first, so that nothing of it stays; implied by --preserve")

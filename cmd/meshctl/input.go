@@ -36,9 +36,13 @@ type inputFlags struct {
 func (f *inputFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&f.filenames, "filename", "f", nil, "manifest to read: a file, a directory, an address, or - for standard input; repeatable")
 	flags.StringVarP(&f.kustomize, "kustomize", "k", "", "kustomization directory to build and read")
-	flags.StringVarP(&f.selector, "selector", "l", "", "label selector: workloads that it does not match stay as they are")
 	flags.BoolVarP(&f.recursive, "recursive", "R", false, "read the subdirectories of directories too")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "list the files that were skipped")
+}
+
+// registerSelector is for commands that change workloads.
+func (f *inputFlags) registerSelector(flags *pflag.FlagSet) {
+	flags.StringVarP(&f.selector, "selector", "l", "", "label selector: workloads that it does not match stay as they are")
 }
 
 // complete takes arguments as further files and insists on some input.

@@ -42,6 +42,7 @@ original file back, byte for byte.`,
 		},
 	}
 	o.input.register(cmd.Flags())
+	o.input.registerSelector(cmd.Flags())
 	o.output.register(cmd.Flags())
 	cmd.Flags().StringSliceVar(&o.podTemplates, "pod-template", nil, "kind that was injected too: Kind.group=path; repeatable")
 	return cmd

@@ -199,8 +199,8 @@ func overlay(message proto.Message, fields map[string]json.RawMessage) error {
 	}
 	m := message.ProtoReflect()
 	given := m.New()
-	if err := unmarshal(fields, given.Interface()); err != nil {
-		return fieldError(fields, m, err)
+	if err := lenient.unmarshal(fields, given.Interface()); err != nil {
+		return lenient.fieldError(fields, m, err)
 	}
 	descriptors := m.Descriptor().Fields()
 	for key, raw := range fields {
@@ -219,22 +219,30 @@ func overlay(message proto.Message, fields map[string]json.RawMessage) error {
 	return nil
 }
 
-func unmarshal(fields map[string]json.RawMessage, message proto.Message) error {
+// strictness is what becomes of fields and words that a type does not know.
+type strictness bool
+
+const (
+	lenient strictness = true // newer meshes have more of them
+	strict  strictness = false
+)
+
+func (s strictness) unmarshal(fields map[string]json.RawMessage, message proto.Message) error {
 	text, err := json.Marshal(fields)
 	if err != nil {
 		return err
 	}
-	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal(text, message)
+	return protojson.UnmarshalOptions{DiscardUnknown: bool(s)}.Unmarshal(text, message)
 }
 
 // fieldError names the fields that cannot be read. protojson names a place in
 // a text that the user has not written, and varies its blanks on purpose.
-func fieldError(fields map[string]json.RawMessage, m protoreflect.Message, err error) error {
+func (s strictness) fieldError(fields map[string]json.RawMessage, m protoreflect.Message, err error) error {
 	position := regexp.MustCompile(`^proto:[\s\x{a0}]+\(line \d+:\d+\): `)
 	plain := func(err error) string { return position.ReplaceAllString(err.Error(), "") }
 	var problems []error
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if err := unmarshal(map[string]json.RawMessage{key: fields[key]}, m.New().Interface()); err != nil {
+		if err := s.unmarshal(map[string]json.RawMessage{key: fields[key]}, m.New().Interface()); err != nil {
 			problems = append(problems, fmt.Errorf("%s: %s", key, plain(err)))
 		}
 	}

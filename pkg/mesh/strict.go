@@ -31,7 +31,7 @@ func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {
 	if err := unknownFields(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
 		return nil, err
 	}
-	if err := unmarshal(parts.Spec, spec); err != nil {
+	if err := strict.unmarshal(parts.Spec, spec); err != nil {
 		return nil, wrongFields(o, parts.Spec, spec, err)
 	}
 	return &Resource[S]{Object: o, Spec: spec}, nil
@@ -42,12 +42,12 @@ func wrongFields(o *Object, fields map[string]json.RawMessage, spec proto.Messag
 	var problems []error
 	for _, key := range slices.Sorted(maps.Keys(fields)) {
 		one := map[string]json.RawMessage{key: fields[key]}
-		if err := unmarshal(one, spec.ProtoReflect().New().Interface()); err != nil {
-			problems = append(problems, o.fault([]string{"spec", key}, "", fmt.Errorf("spec.%w", fieldError(one, spec.ProtoReflect(), err))))
+		if err := strict.unmarshal(one, spec.ProtoReflect().New().Interface()); err != nil {
+			problems = append(problems, o.fault([]string{"spec", key}, "", fmt.Errorf("spec.%w", strict.fieldError(one, spec.ProtoReflect(), err))))
 		}
 	}
 	if problems == nil {
-		return o.fault([]string{"spec"}, "", fieldError(fields, spec.ProtoReflect(), err))
+		return o.fault([]string{"spec"}, "", strict.fieldError(fields, spec.ProtoReflect(), err))
 	}
 	return errors.Join(problems...)
 }

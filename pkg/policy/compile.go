@@ -36,7 +36,13 @@ type Stage struct {
 }
 
 // RuleSet is sorted by rule ID, as Envoy looks at it (EV-7).
-type RuleSet struct{ Rules []Rule }
+type RuleSet struct {
+	Rules []Rule
+	// byIdentity has the rules that only these peers can match, anyone those
+	// that others can too; both are positions in Rules, in order.
+	byIdentity map[string][]int
+	anyone     []int
+}
 
 // first is the rule that Envoy names: of those that match, the first by ID. A
 // nil set has none.
@@ -44,7 +50,18 @@ func (s *RuleSet) first(f *facts) *Rule {
 	if s == nil {
 		return nil
 	}
-	for i := range s.Rules {
+	var named []int
+	if len(f.identities) > 0 {
+		named = s.byIdentity[f.identities[0]] // a client here has one certificate with one name
+	}
+	anyone := s.anyone
+	for len(named) > 0 || len(anyone) > 0 {
+		var i int
+		if len(anyone) == 0 || len(named) > 0 && named[0] < anyone[0] {
+			i, named = named[0], named[1:]
+		} else {
+			i, anyone = anyone[0], anyone[1:]
+		}
 		if s.Rules[i].matches(f) {
 			return &s.Rules[i]
 		}
@@ -58,7 +75,60 @@ func (s *RuleSet) add(rules []Rule) *RuleSet {
 	}
 	s.Rules = append(s.Rules, rules...)
 	slices.SortFunc(s.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
+	s.index()
 	return s
+}
+
+// index sorts the rules by who can match them.
+func (s *RuleSet) index() {
+	s.byIdentity, s.anyone = map[string][]int{}, nil
+	for i := range s.Rules {
+		peers, only := s.Rules[i].peers()
+		if !only {
+			s.anyone = append(s.anyone, i)
+			continue
+		}
+		for _, peer := range peers {
+			if at := s.byIdentity[peer]; len(at) == 0 || at[len(at)-1] != i {
+				s.byIdentity[peer] = append(at, i)
+			}
+		}
+	}
+}
+
+// peers are the identities that a rule names; it is false if others, or
+// clients without one, can match it too.
+func (r *Rule) peers() (peers []string, only bool) {
+	for _, p := range r.Principals {
+		named, ok := exactPeers(p)
+		if !ok {
+			return nil, false
+		}
+		peers = append(peers, named...)
+	}
+	return peers, true
+}
+
+// exactPeers finds in a conjunction a list of whole identities.
+func exactPeers(e Expr) ([]string, bool) {
+	if e.Op != All {
+		return nil, false
+	}
+next:
+	for _, kid := range e.Kids {
+		if kid.Op != One {
+			continue
+		}
+		var peers []string
+		for _, test := range kid.Kids {
+			if test.Op != Is || test.Test.Attribute != PeerIdentity || test.Test.String.Form != Exact {
+				continue next
+			}
+			peers = append(peers, test.Test.String.Value)
+		}
+		return peers, true
+	}
+	return nil, false
 }
 
 // compiler turns policies into the rules of one kind of filter chain.

@@ -152,15 +152,17 @@ func (e *evaluation) http() {
 	h.tidy(e.chain.Terminates)
 	e.headers, e.isGRPC = h, h.grpc()
 	e.remote = h.remote(e.direct)
-	e.setPath()
+	e.look()
 	if !e.stages(&e.model.HTTP, e.authenticate) {
 		return
 	}
 	e.allow()
 }
 
-// setPath is the path without its query.
-func (e *evaluation) setPath() {
+// look notes what rules ask for most: method, authority, and the path without
+// its query.
+func (e *evaluation) look() {
+	e.method, e.authority = e.headers[":method"], e.headers[":authority"]
 	e.path, _, _ = strings.Cut(e.headers.first(":path"), "?")
 }
 
@@ -327,6 +329,6 @@ func (e *evaluation) authenticate() bool {
 		return false
 	}
 	e.payload = v.payload
-	e.setPath()
+	e.look()
 	return true
 }

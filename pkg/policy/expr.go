@@ -121,6 +121,7 @@ type facts struct {
 	port                  uint32
 	sni                   string
 	headers               headers
+	method, authority     []string // of headers, which rules ask for most
 	path                  string
 	hasPath               bool // CONNECT has none (DP-26)
 	payload               map[string]any
@@ -154,7 +155,7 @@ func (e *Expr) matches(f *facts) bool {
 func (t *Test) matches(f *facts) bool {
 	switch t.Attribute {
 	case PeerIdentity:
-		return slices.ContainsFunc(f.identities, t.String.matches)
+		return t.anyOf(f.identities)
 	case PeerAddress:
 		return contains(t.CIDR, f.direct)
 	case ClientAddress:
@@ -166,13 +167,34 @@ func (t *Test) matches(f *facts) bool {
 	case ServerName:
 		return f.sni != "" && t.String.matches(f.sni)
 	case HeaderLine:
-		return slices.ContainsFunc(f.headers.values(t.Name), t.String.matches)
+		return t.anyOf(f.lines(t.Name))
 	case URLPath:
 		return f.hasPath && t.String.matches(f.path)
 	case TokenClaim:
 		return t.claim(f.payload)
 	}
 	return false // FilterMetadata: no filter here writes any
+}
+
+// anyOf tells whether some value matches.
+func (t *Test) anyOf(values []string) bool {
+	for _, v := range values {
+		if t.String.matches(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// lines are the lines of a header.
+func (f *facts) lines(name string) []string {
+	switch name {
+	case ":method":
+		return f.method
+	case ":authority":
+		return f.authority
+	}
+	return f.headers[name]
 }
 
 // contains tells whether an address is in a block; IPv4 and IPv6 never match

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -48,33 +47,16 @@ func (s *Simulator) Evaluate(r *Request) (Verdict, error) {
 // fails with the errors of all requests that have no workload.
 func (s *Simulator) EvaluateAll(ctx context.Context, requests []Request, custom string) ([]Verdict, error) {
 	verdicts := make([]Verdict, len(requests))
-	problems := make([]error, len(requests))
-	const chunk = 256
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for ctx.Err() == nil {
-				start := int(next.Add(chunk)) - chunk
-				if start >= len(requests) {
-					return
-				}
-				for i := start; i < min(start+chunk, len(requests)); i++ {
-					if requests[i].Custom == "" {
-						requests[i].Custom = custom
-					}
-					if verdicts[i], problems[i] = s.Evaluate(&requests[i]); problems[i] != nil {
-						problems[i] = fmt.Errorf("request %q: %w", requests[i].ID, problems[i])
-					}
-				}
-			}
-		})
-	}
-	workers.Wait()
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	return verdicts, errors.Join(problems...)
+	err := inChunks(ctx, len(requests), func(i int) (err error) {
+		if requests[i].Custom == "" {
+			requests[i].Custom = custom
+		}
+		if verdicts[i], err = s.Evaluate(&requests[i]); err != nil {
+			return fmt.Errorf("request %q: %w", requests[i].ID, err)
+		}
+		return nil
+	})
+	return verdicts, err
 }
 
 // unknownWorkload names the workloads that may have been meant.
@@ -97,32 +79,62 @@ func (s *Simulator) unknownWorkload(to Destination) error {
 	return fmt.Errorf("%w; there are %s", err, strings.Join(near, ", "))
 }
 
-// maxLine limits a line of a request file.
-const maxLine = 4 << 20
+// maxRequests limits the bytes of a request file.
+const maxRequests = 1 << 30
 
 // ReadRequests reads requests, one JSON object a line. It fails with every
 // line that is none, or that asks for what cannot be.
 func ReadRequests(name string, r io.Reader) ([]Request, error) {
-	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxLine)
-	var requests []Request
-	var problems []error
-	for n := 1; lines.Scan(); n++ {
-		text := bytes.TrimSpace(lines.Bytes())
-		if len(text) == 0 {
-			continue
-		}
-		request, err := parseRequest(text)
-		if err != nil {
-			problems = append(problems, &report.InputError{Location: report.Location{File: name, Line: n}, Err: err})
-			continue
-		}
-		requests = append(requests, request)
+	data, err := io.ReadAll(io.LimitReader(r, maxRequests+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
-	if err := lines.Err(); err != nil {
-		problems = append(problems, fmt.Errorf("%s: %w", name, err))
+	if len(data) > maxRequests {
+		return nil, fmt.Errorf("%s: more than %d MiB of requests: split the file", name, maxRequests>>20)
 	}
-	return requests, errors.Join(problems...)
+	type line struct {
+		number int
+		text   []byte
+	}
+	var lines []line
+	number := 0
+	for text := range bytes.Lines(data) {
+		number++
+		if text = bytes.TrimSpace(text); len(text) > 0 {
+			lines = append(lines, line{number, text})
+		}
+	}
+	requests := make([]Request, len(lines))
+	err = inChunks(context.Background(), len(lines), func(i int) (err error) {
+		if requests[i], err = parseRequest(lines[i].text); err != nil {
+			return &report.InputError{Location: report.Location{File: name, Line: lines[i].number}, Err: err}
+		}
+		return nil
+	})
+	return requests, err
+}
+
+// inChunks does n pieces of work on all processors, and joins their errors in
+// order.
+func inChunks(ctx context.Context, n int, do func(int) error) error {
+	const chunk = 256
+	problems := make([]error, n)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), n/chunk+1) {
+		workers.Go(func() {
+			for start := int(next.Add(chunk)) - chunk; start < n && ctx.Err() == nil; start = int(next.Add(chunk)) - chunk {
+				for i := start; i < min(start+chunk, n); i++ {
+					problems[i] = do(i)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(problems...)
 }
 
 func parseRequest(text []byte) (Request, error) {

@@ -1,0 +1,140 @@
+package mesh_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+func build(t *testing.T, text string) (*mesh.Snapshot, error) {
+	t.Helper()
+	s, err := manifest.Read("mesh.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mesh.Build([]*manifest.Stream{s}, mesh.Options{})
+}
+
+// TestProtocols: EC-20..EC-23.
+func TestProtocols(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		port    string
+		want    mesh.Protocol
+		traffic mesh.Traffic
+	}{
+		{"{name: http-web, port: 80}", mesh.HTTP, mesh.HTTPTraffic},
+		{"{name: HTTP, port: 80}", mesh.HTTP, mesh.HTTPTraffic},
+		{"{name: http2-x, port: 80}", mesh.HTTP2, mesh.HTTPTraffic},
+		{"{name: grpc-web-x, port: 80}", mesh.GRPCWeb, mesh.HTTPTraffic},
+		{"{name: grpc, port: 80}", mesh.GRPC, mesh.HTTPTraffic},
+		{"{name: https, port: 443}", mesh.HTTPS, mesh.TCPTraffic},
+		{"{name: mongo-x, port: 1}", mesh.Mongo, mesh.TCPTraffic},
+		{"{name: web, port: 80}", mesh.Unsupported, mesh.SniffedTraffic},
+		{"{name: db, port: 3306}", mesh.TCP, mesh.TCPTraffic},
+		{"{name: x, port: 80, appProtocol: http}", mesh.HTTP, mesh.HTTPTraffic},
+		{"{name: http-2, port: 80, appProtocol: foo}", mesh.Unsupported, mesh.SniffedTraffic},
+		{"{name: x, port: 80, appProtocol: kubernetes.io/h2c}", mesh.HTTP2, mesh.HTTPTraffic},
+	}
+	for _, tt := range tests {
+		s, err := build(t, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec: {ports: ["+tt.port+"]}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Services[0].Ports[0].Protocol; got != tt.want || got.Traffic() != tt.traffic {
+			t.Errorf("%s: %s, %s; want %s, %s", tt.port, got, got.Traffic(), tt.want, tt.traffic)
+		}
+	}
+}
+
+// TestInboundPorts: named ports are looked up, the oldest Service decides, UDP
+// is none of the mesh's (EC-24, EC-37, EC-39).
+func TestInboundPorts(t *testing.T) {
+	t.Parallel()
+	s, err := build(t, `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec: {template: {metadata: {labels: {app: d}}, spec: {containers: [{name: c, image: x, ports: [{name: web, containerPort: 8080}]}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: young, creationTimestamp: 2024-02-01T00:00:00Z}
+spec: {selector: {app: d}, ports: [{name: tcp-x, port: 80, targetPort: web}, {name: dns, port: 53, protocol: UDP}, {name: http-y, port: 81}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: old, creationTimestamp: 2024-01-01T00:00:00Z}
+spec: {selector: {app: d}, ports: [{name: http-x, port: 80, targetPort: 8080}, {name: lost, port: 82, targetPort: nosuch}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: others}
+spec: {selector: {app: other}, ports: [{name: http, port: 9999}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: selectorless}
+spec: {ports: [{name: http, port: 9998}]}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range s.InboundPorts(s.Workload("default", "d")) {
+		got = append(got, fmt.Sprintf("%d %s %s", p.Number, p.Protocol, p.Service.Name))
+	}
+	if diff := cmp.Diff([]string{"81 HTTP young", "8080 HTTP old"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestStrictDecoding: faults have a place and a way out, and all are told.
+func TestStrictDecoding(t *testing.T) {
+	t.Parallel()
+	policy := func(spec string) string {
+		return "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: shop}\nspec:\n" + spec
+	}
+	tests := []struct{ name, text, want, hint string }{
+		{"unknown field", policy("  rulez: []\n"), `mesh.yaml:5:10: AuthorizationPolicy shop/p: unknown field "spec.rulez"`, `did you mean "rules"?`},
+		{"unknown field deep down", policy("  rules:\n  - to:\n    - operation:\n        methds: [GET]\n"), `mesh.yaml:8:17: AuthorizationPolicy shop/p: unknown field "spec.rules.0.to.0.operation.methds"`, `did you mean "methods"?`},
+		{"nothing like it", policy("  zzzzzz: 1\n"), `mesh.yaml:5:11: AuthorizationPolicy shop/p: unknown field "spec.zzzzzz"`, "expected one of action, provider, rules, selector, targetRef, targetRefs"},
+		{"wrong value", policy("  action: FORBID\n"), `mesh.yaml:5:11: AuthorizationPolicy shop/p: spec.action: invalid value for enum field action: "FORBID"`, ""},
+		{"wrong type", policy("  rules: GET\n"), `mesh.yaml:5:10: AuthorizationPolicy shop/p: spec.rules: `, ""},
+		{"unknown kind", "apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\nmetadata: {name: p}\n", `mesh.yaml:2:7: AuthorisationPolicy default/p: unknown kind "AuthorisationPolicy" of security.istio.io/v1`, "expected AuthorizationPolicy, PeerAuthentication or RequestAuthentication"},
+		{"name that YAML takes for a boolean (RUN-12)", "apiVersion: v1\nkind: Namespace\nmetadata: {name: y}\n", "mesh.yaml:3:18: Namespace: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal bool", "quote the value"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := build(t, tt.text)
+			var input *report.InputError
+			if !errors.As(err, &input) || !strings.HasPrefix(err.Error(), tt.want) || !strings.Contains(input.Hint, tt.hint) {
+				t.Errorf("got  %v\nwant %s\nhint of %+v", err, tt.want, input)
+			}
+		})
+	}
+	_, err := build(t, policy("  rulez: []\n")+"---\n"+policy("  acton: DENY\n"))
+	if err == nil || strings.Count(err.Error(), "unknown field") != 2 {
+		t.Errorf("not all faults are told: %v", err)
+	}
+}
+
+// TestLists: the objects of Lists are objects, with their own places.
+func TestLists(t *testing.T) {
+	t.Parallel()
+	s, err := build(t, "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: p, labels: {a: b}}\n  spec: {serviceAccountName: sa, containers: []}\n")
+	if err != nil || len(s.Workloads) != 1 {
+		t.Fatal(s, err)
+	}
+	w := s.Workloads[0]
+	if w.Location.String() != "mesh.yaml:4:3" || w.Identity("td") != "spiffe://td/ns/default/sa/sa" || w.PodLabels["a"] != "b" {
+		t.Errorf("%+v", w)
+	}
+}
