@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
@@ -33,7 +34,7 @@ func listKeys() manifest.ListKey {
 func (o Output) Preserved(ctx context.Context) ([]byte, error) {
 	p := &preserver{engine: o.engine, editor: manifest.Editor{Key: listKeys()}, uninjector: NewUninjector(KnownPodTemplates(), nil)}
 	texts := make([][]byte, len(o.Results))
-	err := parallel(ctx, len(texts), func(d int) (err error) {
+	err := workers.Each(ctx, len(texts), 1, func(d int) (err error) {
 		if !o.Results[d].Changed() {
 			return nil
 		}

@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/yaml"
 
+	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
@@ -40,7 +37,7 @@ func Run(ctx context.Context, streams []*manifest.Stream, engine Engine) ([]Outp
 			jobs = append(jobs, job{s, d})
 		}
 	}
-	err := parallel(ctx, len(jobs), func(n int) (err error) {
+	err := workers.Each(ctx, len(jobs), 1, func(n int) (err error) {
 		o, d := &outputs[jobs[n].stream], jobs[n].document
 		o.Results[d], err = engine(&o.Stream.Documents[d])
 		return err
@@ -49,26 +46,6 @@ func Run(ctx context.Context, streams []*manifest.Stream, engine Engine) ([]Outp
 		return nil, err
 	}
 	return outputs, nil
-}
-
-// parallel does n pieces of work on all processors, and joins their errors in
-// order.
-func parallel(ctx context.Context, n int, do func(int) error) error {
-	problems := make([]error, n)
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < n && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
-				problems[i] = do(i)
-			}
-		})
-	}
-	workers.Wait()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return errors.Join(problems...)
 }
 
 // Outcomes lists what became of every object.
@@ -87,7 +64,7 @@ func (o Output) Outcomes() []Outcome {
 // as they were written.
 func (o Output) Canonical(ctx context.Context, encoder *manifest.Encoder) ([]byte, error) {
 	parts := make([][]byte, len(o.Results))
-	err := parallel(ctx, len(parts), func(d int) (err error) {
+	err := workers.Each(ctx, len(parts), 1, func(d int) (err error) {
 		if r := o.Results[d]; r.After == nil {
 			parts[d] = o.Stream.Documents[d].Text
 		} else {

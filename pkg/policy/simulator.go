@@ -7,12 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
+	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
 )
@@ -47,7 +46,7 @@ func (s *Simulator) Evaluate(r *Request) (Verdict, error) {
 // fails with the errors of all requests that have no workload.
 func (s *Simulator) EvaluateAll(ctx context.Context, requests []Request, custom string) ([]Verdict, error) {
 	verdicts := make([]Verdict, len(requests))
-	err := inChunks(ctx, len(requests), func(i int) (err error) {
+	err := workers.Each(ctx, len(requests), chunk, func(i int) (err error) {
 		if requests[i].Custom == "" {
 			requests[i].Custom = custom
 		}
@@ -105,7 +104,7 @@ func ReadRequests(name string, r io.Reader) ([]Request, error) {
 		}
 	}
 	requests := make([]Request, len(lines))
-	err = inChunks(context.Background(), len(lines), func(i int) (err error) {
+	err = workers.Each(context.Background(), len(lines), chunk, func(i int) (err error) {
 		if requests[i], err = parseRequest(lines[i].text); err != nil {
 			return &report.InputError{Location: report.Location{File: name, Line: lines[i].number}, Err: err}
 		}
@@ -114,28 +113,8 @@ func ReadRequests(name string, r io.Reader) ([]Request, error) {
 	return requests, err
 }
 
-// inChunks does n pieces of work on all processors, and joins their errors in
-// order.
-func inChunks(ctx context.Context, n int, do func(int) error) error {
-	const chunk = 256
-	problems := make([]error, n)
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), n/chunk+1) {
-		workers.Go(func() {
-			for start := int(next.Add(chunk)) - chunk; start < n && ctx.Err() == nil; start = int(next.Add(chunk)) - chunk {
-				for i := start; i < min(start+chunk, n); i++ {
-					problems[i] = do(i)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return errors.Join(problems...)
-}
+// chunk is how many requests a worker takes at a time: one is little work.
+const chunk = 256
 
 func parseRequest(text []byte) (Request, error) {
 	var r Request
