@@ -293,7 +293,7 @@ func (r *reader) splitKey(content string) (key, rest string, ok bool) {
 		if f.failed || !isText || f.text == "" || f.text[0] != ':' || len(f.text) > 1 && f.text[1] != ' ' {
 			return "", "", false
 		}
-		return k, strings.TrimLeft(f.text[1:], " "), true
+		return k, strings.TrimLeft(f.text[1:], " "), r.keyLength(len(content) - len(f.text))
 	}
 	end := 0
 	for end < len(content) && isKeyByte(content[end]) {
@@ -309,7 +309,18 @@ func (r *reader) splitKey(content string) (key, rest string, ok bool) {
 			return "", "", false
 		}
 	}
-	return key, strings.TrimLeft(content[end+1:], " "), true
+	return key, strings.TrimLeft(content[end+1:], " "), r.keyLength(end)
+}
+
+// maxKey is how long YAML lets a key on one line be.
+const maxKey = 1024
+
+// keyLength leaves documents with longer keys to the library.
+func (r *reader) keyLength(n int) bool {
+	if n > maxKey {
+		r.fail()
+	}
+	return n <= maxKey
 }
 
 func isKeyByte(c byte) bool {

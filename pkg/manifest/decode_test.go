@@ -2,6 +2,7 @@ package manifest_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,6 +28,12 @@ func texts() []string {
 
 func TestDecoder(t *testing.T) {
 	t.Parallel()
+	for _, n := range []int{1023, 1024, 1025, 1026, 3000} {
+		key := strings.Repeat("k", n)
+		for _, text := range []string{key + ": x\n", "- " + key + ": x\n", "a: {" + key + ": x}\n", "a: {\"" + key + "\": x}\n", "'" + key + "': x\n", key + ":\n  a: 1\n"} {
+			sameTree(t, []byte(text))
+		}
+	}
 	for _, text := range texts() {
 		sameTree(t, []byte(text))
 	}

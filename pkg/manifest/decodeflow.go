@@ -105,8 +105,9 @@ func (f *flowReader) key() (string, bool) {
 		return "", false
 	}
 	if f.text[0] == '"' || f.text[0] == '\'' {
+		before := len(f.text)
 		k, ok := f.quoted().(string)
-		if !ok || f.failed || !strings.HasPrefix(f.text, ":") {
+		if !ok || f.failed || !f.keyLength(before-len(f.text)) || !strings.HasPrefix(f.text, ":") {
 			return "", false
 		}
 		f.text = f.text[1:]
