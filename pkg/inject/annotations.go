@@ -105,6 +105,29 @@ func (e *AnnotationError) Error() string {
 	return fmt.Sprintf("%d errors occurred: %s", len(lines), strings.Join(lines, " "))
 }
 
+// annotationFault is an error that one annotation causes.
+type annotationFault struct {
+	key string
+	err error
+}
+
+func (e *annotationFault) Error() string { return e.err.Error() }
+func (e *annotationFault) Unwrap() error { return e.err }
+
+// annotationAtFault is the key of the annotation that causes an error, "" if
+// none does.
+func annotationAtFault(err error) string {
+	var refused *AnnotationError
+	var one *annotationFault
+	switch {
+	case errors.As(err, &refused):
+		return refused.Problems[0].Key
+	case errors.As(err, &one):
+		return one.key
+	}
+	return ""
+}
+
 func (i *Injector) validateAnnotations(annotations map[string]string) error {
 	var problems []AnnotationProblem
 	for key, value := range annotations {

@@ -56,7 +56,8 @@ func TestAnnotations(t *testing.T) {
 			case tt.want != "" && err == nil:
 				t.Error("accepted")
 			case tt.want != "":
-				prefix := fmt.Sprintf("app.yaml:1:1: Pod p: failed to run injection template: 1 error occurred: * invalid value '%s' for annotation '%s': ", tt.value, tt.key)
+				column := len("metadata: {name: p, annotations: {") + len(tt.key) + len(": ") + 1
+				prefix := fmt.Sprintf("app.yaml:3:%d: Pod p: failed to run injection template: 1 error occurred: * invalid value '%s' for annotation '%s': ", column, tt.value, tt.key)
 				if !strings.HasPrefix(err.Error(), prefix) || !strings.Contains(err.Error(), tt.want) {
 					t.Errorf("error %q, want %q and %q", err, prefix, tt.want)
 				}
@@ -70,7 +71,7 @@ func TestAnnotations(t *testing.T) {
 func TestProxyConfigAnnotation(t *testing.T) {
 	t.Parallel()
 	got := failure(t, defaults(t, config(marker)), "apiVersion: v1\nkind: Pod\nmetadata: {name: p, annotations: {proxy.istio.io/config: \"{concurrency: two}\"}}\nspec: {}\n")
-	want := `app.yaml:1:1: Pod p: annotation proxy.istio.io/config: could not parse proxy config: concurrency: invalid value for int32 field value: "two"`
+	want := `app.yaml:3:58: Pod p: annotation proxy.istio.io/config: could not parse proxy config: concurrency: invalid value for int32 field value: "two"`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

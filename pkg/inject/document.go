@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -190,8 +191,26 @@ func (w *walker) list(text []byte, path []string) (before, after json.RawMessage
 	return before, after, err
 }
 
+// fail places an error of an object: at the annotation that is refused, else
+// where the document tells.
 func (w *walker) fail(object report.Object, path []string, err error) error {
+	if key := annotationAtFault(err); key != "" {
+		for _, prefix := range w.metadataPaths() {
+			if at, ok := w.document.Find(slices.Concat(path, prefix, []string{"metadata", "annotations", key})...); ok {
+				return &report.InputError{Location: at, Subject: object.String(), Err: err}
+			}
+		}
+	}
 	return w.document.ExplainAt(object, path, err)
+}
+
+// metadataPaths lead to where the annotations of pods may stand.
+func (w *walker) metadataPaths() [][]string {
+	paths := [][]string{{"spec", "jobTemplate"}, {"spec", "template"}, {}}
+	for _, t := range w.foreign {
+		paths = append(paths, t.Path)
+	}
+	return paths
 }
 
 // decodingError words a JSON error as the peer does.

@@ -21,7 +21,7 @@ func parseOverrides(annotations map[string]string) (overrides, error) {
 	var o overrides
 	if text, ok := annotations[annotationOverrides]; ok {
 		if err := json.Unmarshal([]byte(text), &o); err != nil {
-			return o, fmt.Errorf("annotation %s: %w", annotationOverrides, err)
+			return o, &annotationFault{annotationOverrides, fmt.Errorf("annotation %s: %w", annotationOverrides, err)}
 		}
 	}
 	return o, nil

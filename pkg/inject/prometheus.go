@@ -104,7 +104,7 @@ func (n *injection) addTargets(config *scrapeConfig) error {
 		port, path, _ := strings.Cut(target, ":")
 		port = strings.TrimSpace(port)
 		if err := n.checkScrapePort(port); err != nil {
-			return err
+			return &annotationFault{annotationScrapeTargets, err}
 		}
 		config.Targets = append(config.Targets, scrapeTarget{port, firstOf(path, "/metrics")})
 	}
@@ -114,7 +114,7 @@ func (n *injection) addTargets(config *scrapeConfig) error {
 	}
 	if config.Port != "" {
 		if reason := n.reservedPort(config.Port); reason != "" {
-			return scrapePortError(config.Port, reason)
+			return &annotationFault{annotationPrometheusPort, scrapePortError(config.Port, reason)}
 		}
 	}
 	return nil

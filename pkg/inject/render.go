@@ -70,7 +70,7 @@ func (i *Injector) begin(w workload) (*injection, error) {
 	if text, ok := w.meta.Annotations[annotationProxyConfig]; ok {
 		config, err := mesh.ApplyProxyConfig(i.Mesh.DefaultConfig, []byte(text))
 		if err != nil {
-			return nil, fmt.Errorf("annotation %s: %w", annotationProxyConfig, err)
+			return nil, &annotationFault{annotationProxyConfig, fmt.Errorf("annotation %s: %w", annotationProxyConfig, err)}
 		}
 		n.mesh = withProxyConfig(i.Mesh, config)
 	}
@@ -137,7 +137,7 @@ func (n *injection) applyTemplates() error {
 func (n *injection) render(name string, data *templateData) (map[string]any, error) {
 	t, err := n.template(name)
 	if err != nil {
-		return nil, err
+		return nil, &annotationFault{annotationTemplates, err}
 	}
 	var text boundedBuffer
 	if err := t.Execute(&text, data); err != nil {

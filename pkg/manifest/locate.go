@@ -16,12 +16,18 @@ import (
 // items. A path that leaves out the numbers, as JSON errors do, leads to the
 // first match. Where the path ends early, so does the answer.
 func (d *Document) Locate(path ...string) report.Location {
+	at, _ := d.Find(path...)
+	return at
+}
+
+// Find is Locate, and tells whether the path led to its end.
+func (d *Document) Find(path ...string) (at report.Location, found bool) {
 	if len(path) == 0 {
-		return d.Location(d.FirstLine(), 1)
+		return d.Location(d.FirstLine(), 1), true
 	}
 	node := d.node()
 	if node == nil {
-		return d.Location(1, 0)
+		return d.Location(1, 0), false
 	}
 	for len(path) > 0 {
 		next, rest := descend(node, path)
@@ -30,7 +36,7 @@ func (d *Document) Locate(path ...string) report.Location {
 		}
 		node, path = next, rest
 	}
-	return d.Location(node.Line, node.Column)
+	return d.Location(node.Line, node.Column), len(path) == 0
 }
 
 // node is the document's root, nil if it is no YAML.
