@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/meshctl/meshctl/pkg/inject"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // meshConfigPrefix begins the settings of the mesh config, as in istioctl.
@@ -45,14 +46,14 @@ func (f *injectorFlags) sets() (values, meshConfig []inject.Set, err error) {
 	return values, meshConfig, nil
 }
 
-func (f *injectorFlags) templates() ([]inject.PodTemplate, error) {
-	templates := inject.KnownPodTemplates()
+func (f *injectorFlags) templates() ([]mesh.PodTemplate, error) {
+	templates := mesh.KnownPodTemplates()
 	for _, text := range f.podTemplates {
-		t, err := inject.ParsePodTemplate(text)
+		t, err := mesh.ParsePodTemplate(text)
 		if err != nil {
 			return nil, err
 		}
-		templates = append([]inject.PodTemplate{t}, templates...)
+		templates = append([]mesh.PodTemplate{t}, templates...)
 	}
 	return templates, nil
 }

@@ -181,16 +181,3 @@ func TestValuesWith(t *testing.T) {
 		t.Errorf("a new map: %v", err)
 	}
 }
-
-func TestParsePodTemplate(t *testing.T) {
-	t.Parallel()
-	got, err := inject.ParsePodTemplate("CloneSet.apps.kruise.io=.spec.template")
-	if diff := cmp.Diff(inject.PodTemplate{Group: "apps.kruise.io", Kind: "CloneSet", Path: []string{"spec", "template"}}, got); err != nil || diff != "" {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
-	}
-	for _, text := range []string{"CloneSet=spec.template", "CloneSet.apps.kruise.io", "CloneSet.apps.kruise.io=", ".x=y"} {
-		if _, err := inject.ParsePodTemplate(text); err == nil || !strings.HasPrefix(err.Error(), `pod template "`+text+`": expected Kind.group=path`) {
-			t.Errorf("%s: %v", text, err)
-		}
-	}
-}

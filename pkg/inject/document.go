@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
@@ -51,7 +52,7 @@ type walker struct {
 	document *manifest.Document
 	decoder  *manifest.Decoder
 	kinds    map[string]kind
-	foreign  []PodTemplate
+	foreign  []mesh.PodTemplate
 	selector labels.Selector // nil picks all
 	edit     editPods
 	result   Result
@@ -98,8 +99,8 @@ func (w *walker) object(text []byte, path []string) (before, after json.RawMessa
 		return w.workload(text, object, path, k.open)
 	}
 	for _, t := range w.foreign {
-		if t.serves(h.APIVersion, h.Kind) {
-			return w.workload(text, object, path, t.open)
+		if serves(t, h.APIVersion, h.Kind) {
+			return w.workload(text, object, path, func(text []byte) (workload, error) { return openForeign(t, text) })
 		}
 	}
 	o := Outcome{Object: object, Reason: NoPods}

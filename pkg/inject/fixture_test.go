@@ -170,7 +170,7 @@ func preserved(t *testing.T, engine inject.Engine, text []byte) []byte {
 }
 
 func uninject(d *manifest.Document) (*inject.Result, error) {
-	return inject.NewUninjector(inject.KnownPodTemplates(), nil).Document(d)
+	return inject.NewUninjector(mesh.KnownPodTemplates(), nil).Document(d)
 }
 
 // unchanged is the engine that changes nothing: its canonical form is the

@@ -18,7 +18,7 @@ func fuzzEngine(f *testing.F, layout inject.Layout) *inject.Injector {
 	f.Helper()
 	o := defaultOptions(f, clean)
 	o.Layout = layout
-	o.PodTemplates = inject.KnownPodTemplates()
+	o.PodTemplates = mesh.KnownPodTemplates()
 	i, err := inject.New(o)
 	if err != nil {
 		f.Fatal(err)

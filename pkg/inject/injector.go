@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // Names that injection gives a meaning to.
@@ -44,7 +45,7 @@ type Options struct {
 	// Reinject says what becomes of a sidecar that is already there.
 	Reinject Reinjection
 	// PodTemplates opens kinds of other API groups.
-	PodTemplates []PodTemplate
+	PodTemplates []mesh.PodTemplate
 	// Namespace is that of objects which name none.
 	Namespace string
 	// Selector picks workloads by the labels of their objects; nil picks all.

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshctl/meshctl/pkg/inject"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // TestKinds: what is injected, and what only looks as if (INJ-4..INJ-6,
@@ -35,7 +36,7 @@ func TestKinds(t *testing.T) {
 		{"values file", "replicas: 3\n", inject.NotKubernetes},
 		{"comment", "# nothing\n", inject.NotKubernetes},
 	}
-	known := func(_ testing.TB, o *inject.Options) { o.PodTemplates = inject.KnownPodTemplates() }
+	known := func(_ testing.TB, o *inject.Options) { o.PodTemplates = mesh.KnownPodTemplates() }
 	i := defaults(t, known)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -122,7 +123,7 @@ func TestForeignKeepsFields(t *testing.T) {
 	t.Parallel()
 	text := "apiVersion: apps.kruise.io/v1\nkind: CloneSet\nmetadata: {name: c}\nspec:\n  own: 9007199254740993\n  template:\n    extra: kept\n    spec:\n      containers:\n      - {name: app, image: x, unknown: [kept]}\n"
 	cloneSet := func(_ testing.TB, o *inject.Options) {
-		o.PodTemplates = []inject.PodTemplate{{Group: "apps.kruise.io", Kind: "CloneSet", Path: []string{"spec", "template"}}}
+		o.PodTemplates = []mesh.PodTemplate{{Group: "apps.kruise.io", Kind: "CloneSet", Path: []string{"spec", "template"}}}
 	}
 	got := string(canonical(t, defaults(t, config(marker), cloneSet).Document, []byte(text)))
 	for _, want := range []string{"own: 9007199254740993\n", "extra: kept\n", "- kept\n", "marked: \"yes\"\n"} {

@@ -11,38 +11,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
-
-// PodTemplate tells where a kind of another API group keeps its pod template.
-type PodTemplate struct {
-	Group string // API group, such as argoproj.io
-	Kind  string
-	Path  []string // the fields that lead to it, such as spec, template
-}
-
-// KnownPodTemplates are the kinds that need no --pod-template.
-func KnownPodTemplates() []PodTemplate {
-	return []PodTemplate{
-		{"argoproj.io", "Rollout", []string{"spec", "template"}},
-		{"serving.knative.dev", "Service", []string{"spec", "template"}},
-	}
-}
-
-// ParsePodTemplate reads "Kind.group=path.to.template".
-func ParsePodTemplate(s string) (PodTemplate, error) {
-	name, path, ok := strings.Cut(s, "=")
-	kind, grp, qualified := strings.Cut(name, ".")
-	if !ok || !qualified || kind == "" || grp == "" || path == "" {
-		return PodTemplate{}, fmt.Errorf("pod template %q: expected Kind.group=path, such as Rollout.argoproj.io=spec.template", s)
-	}
-	return PodTemplate{Group: grp, Kind: kind, Path: strings.Split(strings.TrimPrefix(path, "."), ".")}, nil
-}
 
 func (k kind) serves(apiVersion string) bool {
 	return slices.Contains(k.groups, group(apiVersion))
 }
 
-func (t PodTemplate) serves(apiVersion, kind string) bool {
+// serves tells whether a template is that of an object's kind.
+func serves(t mesh.PodTemplate, apiVersion, kind string) bool {
 	return t.Kind == kind && t.Group == group(apiVersion)
 }
 
@@ -55,7 +32,7 @@ type foreign struct {
 	before   any // pod as it was read
 }
 
-func (t PodTemplate) open(text []byte) (workload, error) {
+func openForeign(t mesh.PodTemplate, text []byte) (workload, error) {
 	tree, err := numbered(text)
 	if err != nil {
 		return workload{}, err

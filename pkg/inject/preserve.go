@@ -8,6 +8,7 @@ import (
 
 	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // listKeys tell a pod's list items apart (INJ-56).
@@ -32,7 +33,7 @@ func listKeys() manifest.ListKey {
 
 // Preserved writes the stream with the changes edited into its text.
 func (o Output) Preserved(ctx context.Context) ([]byte, error) {
-	p := &preserver{engine: o.engine, editor: manifest.Editor{Key: listKeys()}, uninjector: NewUninjector(KnownPodTemplates(), nil)}
+	p := &preserver{engine: o.engine, editor: manifest.Editor{Key: listKeys()}, uninjector: NewUninjector(mesh.KnownPodTemplates(), nil)}
 	texts := make([][]byte, len(o.Results))
 	err := workers.Each(ctx, len(texts), 1, func(d int) (err error) {
 		if !o.Results[d].Changed() {

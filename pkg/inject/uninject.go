@@ -13,11 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // Uninjector takes sidecars out of workloads. It is safe for concurrent use.
 type Uninjector struct {
-	templates []PodTemplate
+	templates []mesh.PodTemplate
 	selector  labels.Selector
 	kinds     map[string]kind
 	decoder   manifest.Decoder
@@ -25,7 +26,7 @@ type Uninjector struct {
 
 // NewUninjector opens the built-in kinds and those of other API groups that
 // are named. A nil selector picks every workload.
-func NewUninjector(templates []PodTemplate, selector labels.Selector) *Uninjector {
+func NewUninjector(templates []mesh.PodTemplate, selector labels.Selector) *Uninjector {
 	return &Uninjector{templates: templates, selector: selector, kinds: builtinKinds()}
 }
 
