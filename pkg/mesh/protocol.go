@@ -63,6 +63,18 @@ func protocolOf(transport, name, appProtocol string, port int32) Protocol {
 			return HTTPS
 		}
 	}
+	if p := namedProtocol(word); p != Unsupported {
+		return p
+	}
+	switch port {
+	case 25, 53, 3306, 27017: // their servers speak first
+		return TCP
+	}
+	return Unsupported
+}
+
+// namedProtocol reads a protocol's name, or a port's name that starts with one.
+func namedProtocol(word string) Protocol {
 	word = strings.ToLower(word)
 	if strings.HasPrefix(word, "grpc-web") {
 		return GRPCWeb
@@ -74,10 +86,6 @@ func protocolOf(transport, name, appProtocol string, port int32) Protocol {
 	}
 	if p, ok := known[word]; ok {
 		return p
-	}
-	switch port {
-	case 25, 53, 3306, 27017: // their servers speak first
-		return TCP
 	}
 	return Unsupported
 }

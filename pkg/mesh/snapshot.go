@@ -7,48 +7,82 @@ import (
 	"strings"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	networking "istio.io/api/networking/v1alpha3"
 	security "istio.io/api/security/v1beta1"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
-// AuthorizationPolicy says who may do what.
-type AuthorizationPolicy = Resource[*security.AuthorizationPolicy]
-
-// PeerAuthentication says whether connections need mTLS.
-type PeerAuthentication = Resource[*security.PeerAuthentication]
-
-// RequestAuthentication says which tokens are good.
-type RequestAuthentication = Resource[*security.RequestAuthentication]
+// The kinds of Istio's objects that a snapshot holds.
+type (
+	// AuthorizationPolicy says who may do what.
+	AuthorizationPolicy = Resource[*security.AuthorizationPolicy]
+	// PeerAuthentication says whether connections need mTLS.
+	PeerAuthentication = Resource[*security.PeerAuthentication]
+	// RequestAuthentication says which tokens are good.
+	RequestAuthentication = Resource[*security.RequestAuthentication]
+	// DestinationRule says how clients speak to a host.
+	DestinationRule = Resource[*networking.DestinationRule]
+	// Sidecar says what a workload's proxy sees and listens to.
+	Sidecar = Resource[*networking.Sidecar]
+	// Gateway says what a gateway listens to.
+	Gateway = Resource[*networking.Gateway]
+	// VirtualService says where requests to a host go.
+	VirtualService = Resource[*networking.VirtualService]
+)
 
 // Snapshot is a mesh as its manifests say it. It is built once and never
 // changed, so that goroutines may share it.
 type Snapshot struct {
 	Config    *meshconfig.MeshConfig
+	Domain    string      // of the cluster's host names
 	Workloads []*Workload // sorted by namespace, kind and name
 	Services  []*Service  // the order in which Istio prefers them
 
 	namespaces      map[string]*Object
-	authorizations  map[string][]*AuthorizationPolicy // by namespace, oldest first
-	peers           map[string][]*PeerAuthentication
-	authentications map[string][]*RequestAuthentication
+	accounts        map[string]map[string]bool // by namespace
+	inNamespace     map[string][]*Workload
+	named           map[string][]*Workload // by "namespace/name"
+	servicesIn      map[string][]*Service
+	hosts           map[string][]*Service
+	authorizations  byNamespace[*AuthorizationPolicy] // each oldest first
+	peers           byNamespace[*PeerAuthentication]
+	authentications byNamespace[*RequestAuthentication]
+	destinations    byNamespace[*DestinationRule]
+	sidecars        byNamespace[*Sidecar]
+	gateways        byNamespace[*Gateway]
+	virtuals        byNamespace[*VirtualService]
 }
+
+type byNamespace[R any] map[string][]R
 
 // Options say how to read manifests.
 type Options struct {
 	Config    *meshconfig.MeshConfig // nil is istiod's default
 	Namespace string                 // of objects that name none; empty is "default"
+	Domain    string                 // of the cluster's host names; empty is "cluster.local"
+	// PodTemplates are kinds of other API groups that run pods, beside the known
+	// ones.
+	PodTemplates []PodTemplate
+	// AssumeOutside takes workloads for such without a sidecar where the files do
+	// not tell. Otherwise they are taken for such with one.
+	AssumeOutside bool
 }
 
 // Build reads the manifests of a mesh. It reports everything that is wrong
 // with them.
 func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
 	s := &Snapshot{
-		Config: o.Config, namespaces: map[string]*Object{}, authorizations: map[string][]*AuthorizationPolicy{},
-		peers: map[string][]*PeerAuthentication{}, authentications: map[string][]*RequestAuthentication{},
+		Config: o.Config, Domain: o.Domain, namespaces: map[string]*Object{}, accounts: map[string]map[string]bool{},
+		inNamespace: map[string][]*Workload{}, named: map[string][]*Workload{}, servicesIn: map[string][]*Service{}, hosts: map[string][]*Service{},
+		authorizations: byNamespace[*AuthorizationPolicy]{}, peers: byNamespace[*PeerAuthentication]{}, authentications: byNamespace[*RequestAuthentication]{},
+		destinations: byNamespace[*DestinationRule]{}, sidecars: byNamespace[*Sidecar]{}, gateways: byNamespace[*Gateway]{}, virtuals: byNamespace[*VirtualService]{},
 	}
 	if s.Config == nil {
 		s.Config = DefaultConfig()
+	}
+	if s.Domain == "" {
+		s.Domain = "cluster.local"
 	}
 	r := &reader{namespace: o.Namespace}
 	if r.namespace == "" {
@@ -56,91 +90,142 @@ func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
 	}
 	objects, err := r.read(streams)
 	problems := []error{err}
+	kinds := slices.Concat(o.PodTemplates, KnownPodTemplates(), builtinPodTemplates())
 	for _, object := range objects {
-		problems = append(problems, s.add(object))
+		problems = append(problems, s.add(object, kinds))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	s.sort()
+	s.index(o.AssumeOutside)
 	return s, nil
 }
 
 // add decodes an object into its place; kinds that no verdict reads are left.
-func (s *Snapshot) add(o *Object) error {
-	group, _, _ := strings.Cut(o.APIVersion, "/")
-	switch {
-	case group == "security.istio.io":
-		return s.addPolicy(o)
-	case o.Kind == "Namespace" && o.APIVersion == "v1":
-		s.namespaces[o.Name] = o
-	case o.Kind == "Service" && o.APIVersion == "v1":
-		service, err := decodeService(o)
-		if err != nil {
+func (s *Snapshot) add(o *Object, kinds []PodTemplate) error {
+	group, _, versioned := strings.Cut(o.APIVersion, "/")
+	if !versioned {
+		group = ""
+	}
+	switch group {
+	case "security.istio.io":
+		return s.addSecurity(o)
+	case "networking.istio.io":
+		return s.addNetworking(o)
+	case "":
+		if taken, err := s.addCore(o); taken {
 			return err
 		}
-		s.Services = append(s.Services, service)
-	case group == "v1" || group == "apps" || group == "batch" || group == "argoproj.io":
-		path, runsPods := podTemplates()[o.Kind]
-		if !runsPods {
-			return nil
-		}
-		w, err := decodeWorkload(o, path)
-		if err != nil {
-			return err
-		}
+	}
+	i := slices.IndexFunc(kinds, func(t PodTemplate) bool { return t.Group == group && t.Kind == o.Kind })
+	if i < 0 {
+		return nil
+	}
+	w, err := decodeWorkload(o, kinds[i].Path)
+	if err == nil {
 		s.Workloads = append(s.Workloads, w)
 	}
-	return nil
+	return err
 }
 
-func (s *Snapshot) addPolicy(o *Object) error {
+// addCore takes the kinds of Kubernetes' core that do not run pods.
+func (s *Snapshot) addCore(o *Object) (taken bool, err error) {
+	switch o.Kind {
+	case "Namespace":
+		s.namespaces[o.Name] = o
+	case "ServiceAccount":
+		s.addAccount(o.Namespace, o.Name)
+	case "Service":
+		service, err := s.decodeService(o)
+		if err != nil {
+			return true, err
+		}
+		s.Services = append(s.Services, service)
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+func (s *Snapshot) addAccount(namespace, name string) {
+	if s.accounts[namespace] == nil {
+		s.accounts[namespace] = map[string]bool{"default": true}
+	}
+	s.accounts[namespace][name] = true
+}
+
+func (s *Snapshot) addSecurity(o *Object) error {
 	switch o.Kind {
 	case "AuthorizationPolicy":
-		p, err := decodeResource(o, &security.AuthorizationPolicy{})
-		if err != nil {
-			return err
-		}
-		s.authorizations[o.Namespace] = append(s.authorizations[o.Namespace], p)
+		return addResource(s.authorizations, o, &security.AuthorizationPolicy{})
 	case "PeerAuthentication":
-		p, err := decodeResource(o, &security.PeerAuthentication{})
-		if err != nil {
-			return err
-		}
-		s.peers[o.Namespace] = append(s.peers[o.Namespace], p)
+		return addResource(s.peers, o, &security.PeerAuthentication{})
 	case "RequestAuthentication":
-		p, err := decodeResource(o, &security.RequestAuthentication{})
-		if err != nil {
-			return err
-		}
-		s.authentications[o.Namespace] = append(s.authentications[o.Namespace], p)
-	default:
-		return o.fault([]string{"kind"}, "expected AuthorizationPolicy, PeerAuthentication or RequestAuthentication", fmt.Errorf("unknown kind %q of %s", o.Kind, o.APIVersion))
+		return addResource(s.authentications, o, &security.RequestAuthentication{})
 	}
-	return nil
+	return unknownKind(o, "AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
 }
 
-func (s *Snapshot) sort() {
+func (s *Snapshot) addNetworking(o *Object) error {
+	switch o.Kind {
+	case "DestinationRule":
+		return addResource(s.destinations, o, &networking.DestinationRule{})
+	case "Sidecar":
+		return addResource(s.sidecars, o, &networking.Sidecar{})
+	case "Gateway":
+		return addResource(s.gateways, o, &networking.Gateway{})
+	case "VirtualService":
+		return addResource(s.virtuals, o, &networking.VirtualService{})
+	case "ServiceEntry":
+		services, err := decodeServiceEntry(o)
+		s.Services = append(s.Services, services...)
+		return err
+	case "WorkloadEntry", "WorkloadGroup":
+		decode := decodeWorkloadEntry
+		if o.Kind == "WorkloadGroup" {
+			decode = decodeWorkloadGroup
+		}
+		w, err := decode(o)
+		if err == nil {
+			s.Workloads = append(s.Workloads, w)
+		}
+		return err
+	case "EnvoyFilter", "ProxyConfig":
+		return nil // they change what this model is about, but not in words that it knows
+	}
+	return unknownKind(o, "DestinationRule", "EnvoyFilter", "Gateway", "ProxyConfig", "ServiceEntry", "Sidecar", "VirtualService", "WorkloadEntry", "WorkloadGroup")
+}
+
+func unknownKind(o *Object, known ...string) error {
+	return o.fault([]string{"kind"}, didYouMean(o.Kind, known), fmt.Errorf("unknown kind %q of %s", o.Kind, o.APIVersion))
+}
+
+// index sorts what was read, and makes it quick to find.
+func (s *Snapshot) index(assumeOutside bool) {
 	slices.SortStableFunc(s.Services, func(a, b *Service) int { return older(a.Object, b.Object) })
 	slices.SortStableFunc(s.Workloads, func(a, b *Workload) int {
 		return strings.Compare(a.Namespace+"\x00"+a.Kind+"\x00"+a.Name, b.Namespace+"\x00"+b.Kind+"\x00"+b.Name)
 	})
-	for _, list := range s.authorizations {
-		sortResources(list)
+	for _, v := range s.Services {
+		s.servicesIn[v.Namespace] = append(s.servicesIn[v.Namespace], v)
+		s.hosts[v.Hostname] = append(s.hosts[v.Hostname], v)
 	}
-	for _, list := range s.peers {
-		sortResources(list)
+	for _, w := range s.Workloads {
+		s.inNamespace[w.Namespace] = append(s.inNamespace[w.Namespace], w)
+		s.named[w.Namespace+"/"+w.Name] = append(s.named[w.Namespace+"/"+w.Name], w)
+		if w.ServiceAccount != "" {
+			s.addAccount(w.Namespace, w.ServiceAccount)
+		}
+		s.joinNamespace(w, assumeOutside)
 	}
-	for _, list := range s.authentications {
-		sortResources(list)
-	}
+	sortResources(s.authorizations)
+	sortResources(s.peers)
+	sortResources(s.authentications)
+	sortResources(s.destinations)
+	sortResources(s.sidecars)
+	sortResources(s.gateways)
+	sortResources(s.virtuals)
 }
-
-func sortResources[R interface{ object() *Object }](list []R) {
-	slices.SortStableFunc(list, func(a, b R) int { return older(a.object(), b.object()) })
-}
-
-func (r *Resource[S]) object() *Object { return r.Object }
 
 // RootNamespace is where policies for the whole mesh live.
 func (s *Snapshot) RootNamespace() string { return s.Config.RootNamespace }
@@ -166,24 +251,41 @@ func (s *Snapshot) RequestAuthentications(namespace string) []*RequestAuthentica
 	return s.authentications[namespace]
 }
 
+// DestinationRules are those of a namespace, oldest first.
+func (s *Snapshot) DestinationRules(namespace string) []*DestinationRule {
+	return s.destinations[namespace]
+}
+
+// Sidecars are those of a namespace, oldest first.
+func (s *Snapshot) Sidecars(namespace string) []*Sidecar { return s.sidecars[namespace] }
+
+// Gateways are those of a namespace, oldest first.
+func (s *Snapshot) Gateways(namespace string) []*Gateway { return s.gateways[namespace] }
+
+// VirtualServices are those of a namespace, oldest first.
+func (s *Snapshot) VirtualServices(namespace string) []*VirtualService { return s.virtuals[namespace] }
+
 // Workload finds a workload by namespace and name, whatever its kind; nil if
 // there is none.
 func (s *Snapshot) Workload(namespace, name string) *Workload {
-	i := slices.IndexFunc(s.Workloads, func(w *Workload) bool { return w.Namespace == namespace && w.Name == name })
-	if i < 0 {
-		return nil
+	if found := s.named[namespace+"/"+name]; len(found) > 0 {
+		return found[0]
 	}
-	return s.Workloads[i]
+	return nil
 }
 
-// Service finds a Service; nil if there is none.
+// Service finds a Kubernetes Service; nil if there is none.
 func (s *Snapshot) Service(namespace, name string) *Service {
-	i := slices.IndexFunc(s.Services, func(v *Service) bool { return v.Namespace == namespace && v.Name == name })
-	if i < 0 {
-		return nil
+	for _, v := range s.servicesIn[namespace] {
+		if v.Name == name && v.Entry == nil {
+			return v
+		}
 	}
-	return s.Services[i]
+	return nil
 }
+
+// ServicesOf are the services of a host name, the one that Istio prefers first.
+func (s *Snapshot) ServicesOf(host string) []*Service { return s.hosts[host] }
 
 // InboundPort is a port of a workload that a Service declares.
 type InboundPort struct {
@@ -198,12 +300,12 @@ type InboundPort struct {
 func (s *Snapshot) InboundPorts(w *Workload) []InboundPort {
 	seen := map[int32]bool{}
 	var ports []InboundPort
-	for _, service := range s.Services {
-		if service.Namespace != w.Namespace || len(service.Selector) == 0 || !Selects(service.Selector, w.PodLabels) {
+	for _, service := range s.servicesIn[w.Namespace] {
+		if len(service.Selector) == 0 || !Selects(service.Selector, w.PodLabels) {
 			continue
 		}
 		for _, p := range service.Ports {
-			number := w.port(p.Target)
+			number := w.Port(p)
 			if p.Protocol == UDP || number == 0 || seen[number] {
 				continue
 			}

@@ -107,7 +107,7 @@ func TestStrictDecoding(t *testing.T) {
 		{"nothing like it", policy("  zzzzzz: 1\n"), `mesh.yaml:5:11: AuthorizationPolicy shop/p: unknown field "spec.zzzzzz"`, "expected one of action, provider, rules, selector, targetRef, targetRefs"},
 		{"wrong value", policy("  action: FORBID\n"), `mesh.yaml:5:11: AuthorizationPolicy shop/p: spec.action: invalid value for enum field action: "FORBID"`, ""},
 		{"wrong type", policy("  rules: GET\n"), `mesh.yaml:5:10: AuthorizationPolicy shop/p: spec.rules: `, ""},
-		{"unknown kind", "apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\nmetadata: {name: p}\n", `mesh.yaml:2:7: AuthorisationPolicy default/p: unknown kind "AuthorisationPolicy" of security.istio.io/v1`, "expected AuthorizationPolicy, PeerAuthentication or RequestAuthentication"},
+		{"unknown kind", "apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\nmetadata: {name: p}\n", `mesh.yaml:2:7: AuthorisationPolicy default/p: unknown kind "AuthorisationPolicy" of security.istio.io/v1`, `did you mean "AuthorizationPolicy"?`},
 		{"name that YAML takes for a boolean (RUN-12)", "apiVersion: v1\nkind: Namespace\nmetadata: {name: y}\n", "mesh.yaml:3:18: Namespace: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal bool", "quote the value"},
 	}
 	for _, tt := range tests {

@@ -19,6 +19,24 @@ type Resource[S proto.Message] struct {
 	Spec S
 }
 
+func (r *Resource[S]) object() *Object { return r.Object }
+
+// addResource decodes an object into the list of its namespace.
+func addResource[S proto.Message](list byNamespace[*Resource[S]], o *Object, spec S) error {
+	r, err := decodeResource(o, spec)
+	if err == nil {
+		list[o.Namespace] = append(list[o.Namespace], r)
+	}
+	return err
+}
+
+// sortResources puts the oldest first, which is how Istio prefers them.
+func sortResources[R interface{ object() *Object }](lists byNamespace[R]) {
+	for _, list := range lists {
+		slices.SortStableFunc(list, func(a, b R) int { return older(a.object(), b.object()) })
+	}
+}
+
 // decodeResource decodes an object's spec strictly: a field that the type does
 // not have is an error, told with the field that may have been meant.
 func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {

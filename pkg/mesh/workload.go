@@ -5,33 +5,25 @@ import (
 	"fmt"
 	"strings"
 
+	networking "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Workload is what runs the same pods: a Deployment and its like, or a pod.
+// Workload is what runs the same pods: a Deployment and its like, a pod, or a
+// machine that a WorkloadEntry or WorkloadGroup describes.
 type Workload struct {
 	*Object
 	PodLabels, PodAnnotations map[string]string
-	ServiceAccount            string
+	ServiceAccount            string // empty only for a WorkloadEntry without one
 	Containers                []corev1.Container
-}
-
-// podTemplates are the fields that lead to a kind's pod template.
-func podTemplates() map[string][]string {
-	template := []string{"spec", "template"}
-	return map[string][]string{
-		"Pod":                   nil,
-		"Deployment":            template,
-		"StatefulSet":           template,
-		"DaemonSet":             template,
-		"ReplicaSet":            template,
-		"ReplicationController": template,
-		"Job":                   template,
-		"CronJob":               {"spec", "jobTemplate", "spec", "template"},
-		"Rollout":               template,
-	}
+	Membership                Membership
+	// Address is a WorkloadEntry's; other workloads have theirs from the
+	// cluster.
+	Address string
+	// EntryPorts are a machine's port numbers by the names of Service ports.
+	EntryPorts map[string]uint32
 }
 
 // decodeWorkload reads the pod template of an object that runs pods.
@@ -53,74 +45,104 @@ func decodeWorkload(o *Object, path []string) (*Workload, error) {
 	}
 	w := &Workload{
 		Object: o, PodLabels: pod.Metadata.Labels, PodAnnotations: pod.Metadata.Annotations,
-		ServiceAccount: pod.Spec.ServiceAccountName, Containers: pod.Spec.Containers,
+		ServiceAccount: orDefault(pod.Spec.ServiceAccountName), Containers: pod.Spec.Containers,
 	}
-	if w.ServiceAccount == "" {
-		w.ServiceAccount = "default"
+	w.Membership = podMembership(w, &pod.Spec, path)
+	return w, nil
+}
+
+func orDefault(account string) string {
+	if account == "" {
+		return "default"
+	}
+	return account
+}
+
+// decodeWorkloadEntry reads a machine outside of the cluster. It speaks mTLS if
+// its label says so or, without one, if it names its account (EC-86).
+func decodeWorkloadEntry(o *Object) (*Workload, error) {
+	r, err := decodeResource(o, &networking.WorkloadEntry{})
+	if err != nil {
+		return nil, err
+	}
+	w := machine(o, r.Spec, r.Spec.Labels)
+	w.Membership = Membership{Sidecar: r.Spec.ServiceAccount != "", Reason: NamesAccount, At: o.Locate("spec", "serviceAccount")}
+	if !w.Membership.Sidecar {
+		w.Membership = Membership{Reason: NamesNoAccount, At: o.Location}
+	}
+	if mode, ok := w.PodLabels[tlsModeLabel]; ok {
+		w.Membership = Membership{Sidecar: mode == istioTLSMode, Reason: TLSModeLabel, At: o.Locate("spec", "labels", tlsModeLabel)}
 	}
 	return w, nil
 }
 
-// Identity is the SPIFFE ID of the workload's sidecar (DR-22).
-func (w *Workload) Identity(trustDomain string) string {
-	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trustDomain, w.Namespace, w.ServiceAccount)
+// decodeWorkloadGroup reads the template that machines register with. They run
+// a sidecar: it is what registers them.
+func decodeWorkloadGroup(o *Object) (*Workload, error) {
+	r, err := decodeResource(o, &networking.WorkloadGroup{})
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string]string{}
+	for _, from := range []map[string]string{r.Spec.GetTemplate().GetLabels(), r.Spec.GetMetadata().GetLabels()} {
+		for key, value := range from {
+			labels[key] = value
+		}
+	}
+	template := r.Spec.GetTemplate()
+	if template == nil {
+		template = &networking.WorkloadEntry{}
+	}
+	w := machine(o, template, labels)
+	w.ServiceAccount = orDefault(w.ServiceAccount)
+	w.PodAnnotations = r.Spec.GetMetadata().GetAnnotations()
+	w.Membership = Membership{Sidecar: true, Reason: RegistersItself, At: o.Location}
+	return w, nil
 }
 
-// port resolves a Service's target port: a name is looked up in the containers
-// (EC-39). It is 0 if there is no such port.
-func (w *Workload) port(target intstr.IntOrString) int32 {
-	if target.Type == intstr.Int {
-		return target.IntVal
+func machine(o *Object, entry *networking.WorkloadEntry, labels map[string]string) *Workload {
+	return &Workload{
+		Object: o, PodLabels: labels, ServiceAccount: entry.ServiceAccount,
+		Address: entry.Address, EntryPorts: entry.Ports,
+	}
+}
+
+func (w *Workload) isMachine() bool { return w.Kind == "WorkloadEntry" || w.Kind == "WorkloadGroup" }
+
+// Identity is the SPIFFE ID of the workload's sidecar (DR-22).
+func (w *Workload) Identity(trustDomain string) string {
+	return spiffeID(trustDomain, w.Namespace, w.ServiceAccount)
+}
+
+func spiffeID(trustDomain, namespace, account string) string {
+	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", trustDomain, namespace, account)
+}
+
+// Port resolves a Service's port to the workload's: a machine's own list of
+// ports comes first, and a name is looked up in the containers (EC-39). It is 0
+// if there is no such port.
+func (w *Workload) Port(p ServicePort) int32 {
+	if number, ok := w.EntryPorts[p.Name]; ok && number <= 65535 {
+		return int32(number)
+	}
+	if p.Target.Type == intstr.Int {
+		return p.Target.IntVal
 	}
 	for _, c := range w.Containers {
-		for _, p := range c.Ports {
-			if p.Name == target.StrVal {
-				return p.ContainerPort
+		for _, port := range c.Ports {
+			if port.Name == p.Target.StrVal {
+				return port.ContainerPort
 			}
 		}
 	}
 	return 0
 }
 
-// Service is a Kubernetes Service.
-type Service struct {
-	*Object
-	Selector map[string]string
-	Ports    []ServicePort
-	Headless bool
-}
-
-// ServicePort is a port of a Service.
-type ServicePort struct {
-	Name     string
-	Number   int32
-	Target   intstr.IntOrString // the workload's port
-	Protocol Protocol
-}
-
-func decodeService(o *Object) (*Service, error) {
-	var s struct {
-		Spec corev1.ServiceSpec `json:"spec"`
+// ClaimsTLS tells whether clients take the workload for one that speaks mTLS:
+// its pods carry the label that injection adds (DR-11).
+func (w *Workload) ClaimsTLS() bool {
+	if mode, ok := w.PodLabels[tlsModeLabel]; ok {
+		return mode == istioTLSMode
 	}
-	if err := json.Unmarshal(o.text, &s); err != nil {
-		return nil, o.document.ExplainAt(o.Object, o.path, fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err))
-	}
-	service := &Service{Object: o, Selector: s.Spec.Selector, Headless: s.Spec.ClusterIP == corev1.ClusterIPNone}
-	for _, p := range s.Spec.Ports {
-		app := ""
-		if p.AppProtocol != nil {
-			app = *p.AppProtocol
-		}
-		target := p.TargetPort
-		if target.Type == intstr.Int && target.IntVal == 0 {
-			target = intstr.FromInt32(p.Port)
-		}
-		service.Ports = append(service.Ports, ServicePort{
-			Name: p.Name, Number: p.Port, Target: target, Protocol: protocolOf(string(p.Protocol), p.Name, app, p.Port),
-		})
-	}
-	return service, nil
+	return w.Membership.Sidecar
 }
-
-// Host is the Service's full name.
-func (s *Service) Host() string { return s.Name + "." + s.Namespace + ".svc.cluster.local" }

@@ -112,15 +112,12 @@ func provider(s *mesh.Snapshot, name string) (authorizer, bool) {
 	return a, ok && (prefix == "" || strings.HasPrefix(prefix, "/")) && serviceExists(s, service)
 }
 
-// serviceExists looks up "name.namespace.svc...", or "namespace/" before it.
+// serviceExists looks up a host, or "namespace/host". A host alone must be of
+// one namespace only.
 func serviceExists(s *mesh.Snapshot, host string) bool {
-	ns, host, qualified := strings.Cut(host, "/")
-	if !qualified {
-		ns, host = "", ns
+	if ns, host, qualified := strings.Cut(host, "/"); qualified {
+		return slices.ContainsFunc(s.ServicesOf(host), func(v *mesh.Service) bool { return v.Namespace == ns })
 	}
-	parts := strings.Split(host, ".")
-	if len(parts) < 3 || parts[2] != "svc" || qualified && ns != parts[1] {
-		return false
-	}
-	return s.Service(parts[1], parts[0]) != nil
+	found := s.ServicesOf(host)
+	return len(found) > 0 && !slices.ContainsFunc(found, func(v *mesh.Service) bool { return v.Namespace != found[0].Namespace })
 }
