@@ -3,6 +3,7 @@ package mesh
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -254,6 +255,11 @@ func (s *Snapshot) RequestAuthentications(namespace string) []*RequestAuthentica
 // DestinationRules are those of a namespace, oldest first.
 func (s *Snapshot) DestinationRules(namespace string) []*DestinationRule {
 	return s.destinations[namespace]
+}
+
+// DestinationNamespaces are the namespaces that have DestinationRules, sorted.
+func (s *Snapshot) DestinationNamespaces() []string {
+	return slices.Sorted(maps.Keys(s.destinations))
 }
 
 // Sidecars are those of a namespace, oldest first.

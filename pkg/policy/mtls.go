@@ -36,25 +36,18 @@ func (m *MutualTLS) port(number uint32) Mode {
 // mutualTLS merges the oldest policy of each level: mesh, namespace, workload
 // (PA-1..PA-8).
 func mutualTLS(s *mesh.Snapshot, w *mesh.Workload) MutualTLS {
-	var meshWide, namespaced, own *mesh.PeerAuthentication
-	for _, p := range s.PeerAuthentications(s.RootNamespace()) {
-		if len(p.Spec.GetSelector().GetMatchLabels()) == 0 && meshWide == nil {
-			meshWide = p
-		}
-	}
-	for _, p := range s.PeerAuthentications(w.Namespace) {
-		selector := p.Spec.GetSelector().GetMatchLabels()
-		switch {
-		case w.Namespace == s.RootNamespace():
-			// Selectors have no effect here (PA-6), and the rest is mesh-wide.
-		case len(selector) == 0 && namespaced == nil:
-			namespaced = p
-		case len(selector) > 0 && own == nil && mesh.Selects(selector, w.PodLabels):
-			own = p
+	levels := namespacePeers(s, w.Namespace)
+	var own *mesh.PeerAuthentication
+	if w.Namespace != s.RootNamespace() { // selectors have no effect there (PA-6)
+		for _, p := range s.PeerAuthentications(w.Namespace) {
+			if selector := p.Spec.GetSelector().GetMatchLabels(); len(selector) > 0 && mesh.Selects(selector, w.PodLabels) {
+				own = p
+				break
+			}
 		}
 	}
 	m := MutualTLS{Mode: Permissive, Ports: map[uint32]Mode{}}
-	for _, p := range []*mesh.PeerAuthentication{meshWide, namespaced, own} {
+	for _, p := range append(levels, own) {
 		if mode, set := modeOfPolicy(p); set {
 			m.Mode, m.From = mode, p
 		}
@@ -69,6 +62,24 @@ func mutualTLS(s *mesh.Snapshot, w *mesh.Workload) MutualTLS {
 		}
 	}
 	return m
+}
+
+// namespacePeers are the oldest policy of the mesh and that of a namespace,
+// without selectors; either may be nil (PA-2..PA-4).
+func namespacePeers(s *mesh.Snapshot, namespace string) []*mesh.PeerAuthentication {
+	oldest := func(ns string) *mesh.PeerAuthentication {
+		for _, p := range s.PeerAuthentications(ns) {
+			if len(p.Spec.GetSelector().GetMatchLabels()) == 0 {
+				return p
+			}
+		}
+		return nil
+	}
+	levels := []*mesh.PeerAuthentication{oldest(s.RootNamespace())}
+	if namespace != s.RootNamespace() {
+		levels = append(levels, oldest(namespace))
+	}
+	return levels
 }
 
 func modeOf(m *security.PeerAuthentication_MutualTLS) (Mode, bool) {
