@@ -38,6 +38,10 @@ type Stage struct {
 // RuleSet is sorted by rule ID, as Envoy looks at it (EV-7).
 type RuleSet struct {
 	Rules []Rule
+	// Policies are those that the rules are of, those without any rule left
+	// among them (AP-59).
+	Policies []*mesh.AuthorizationPolicy
+	asks     attributes // that some rule looks at
 	// byIdentity has the rules that only these peers can match, anyone those
 	// that others can too; both are positions in Rules, in order.
 	byIdentity map[string][]int
@@ -69,10 +73,11 @@ func (s *RuleSet) first(f *facts) *Rule {
 	return nil
 }
 
-func (s *RuleSet) add(rules []Rule) *RuleSet {
+func (s *RuleSet) add(p *mesh.AuthorizationPolicy, rules []Rule) *RuleSet {
 	if s == nil {
 		s = &RuleSet{}
 	}
+	s.Policies = append(s.Policies, p)
 	s.Rules = append(s.Rules, rules...)
 	slices.SortFunc(s.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
 	s.index()
@@ -81,8 +86,11 @@ func (s *RuleSet) add(rules []Rule) *RuleSet {
 
 // index sorts the rules by who can match them.
 func (s *RuleSet) index() {
-	s.byIdentity, s.anyone = map[string][]int{}, nil
+	s.byIdentity, s.anyone, s.asks = map[string][]int{}, nil, 0
 	for i := range s.Rules {
+		for _, e := range slices.Concat(s.Rules[i].Permissions, s.Rules[i].Principals) {
+			s.asks |= e.asks()
+		}
 		peers, only := s.Rules[i].peers()
 		if !only {
 			s.anyone = append(s.anyone, i)
@@ -154,9 +162,9 @@ func (c *compiler) stage(policies []*mesh.AuthorizationPolicy, action security.A
 		}
 		rules := c.rules(p, "", "")
 		if dryRun(p) {
-			s.Shadow = s.Shadow.add(rules)
+			s.Shadow = s.Shadow.add(p, rules)
 		} else {
-			s.Enforced = s.Enforced.add(rules)
+			s.Enforced = s.Enforced.add(p, rules)
 		}
 	}
 	if s.Enforced == nil && s.Shadow == nil {
@@ -209,15 +217,15 @@ func (b *ruleBuilder) build(r *security.Rule) (Rule, bool) {
 	if len(to) == 0 {
 		to = []*security.Rule_To{nil}
 	}
-	for _, t := range to {
-		e, ok := b.all(append(b.operation(t.GetOperation()), permissionWhen...))
+	for i, t := range to {
+		e, ok := b.all(append(b.operationFields(i, t.GetOperation()), permissionWhen...))
 		if !ok {
 			return rule, false
 		}
 		rule.Permissions = append(rule.Permissions, e)
 	}
-	for _, f := range from {
-		e, ok := b.all(append(b.source(f.GetSource()), principalWhen...))
+	for i, f := range from {
+		e, ok := b.all(append(b.sourceFields(i, f.GetSource()), principalWhen...))
 		if !ok {
 			return rule, false
 		}
@@ -229,39 +237,47 @@ func (b *ruleBuilder) build(r *security.Rule) (Rule, bool) {
 // field is a field or condition: some of its values match, and none of its
 // negative values does (AP-16).
 type field struct {
+	name, notName     string   // as the policy has them
+	path              []string // that leads to them, within the rule
 	values, notValues []string
 	generate          generator
 }
 
-func (b *ruleBuilder) operation(o *security.Operation) []field {
+// operationFields are the fields of an entry of "to".
+func (b *ruleBuilder) operationFields(at int, o *security.Operation) []field {
+	path := []string{"to", strconv.Itoa(at), "operation"}
 	return []field{
-		{o.GetHosts(), o.GetNotHosts(), b.httpOnly(header(":authority", true))},
-		{o.GetMethods(), o.GetNotMethods(), b.httpOnly(header(":method", false))},
-		{o.GetPaths(), o.GetNotPaths(), b.httpOnly(path)},
-		{o.GetPorts(), o.GetNotPorts(), port},
+		{"hosts", "notHosts", path, o.GetHosts(), o.GetNotHosts(), b.httpOnly(header(":authority", true))},
+		{"methods", "notMethods", path, o.GetMethods(), o.GetNotMethods(), b.httpOnly(header(":method", false))},
+		{"paths", "notPaths", path, o.GetPaths(), o.GetNotPaths(), b.httpOnly(pathMatch)},
+		{"ports", "notPorts", path, o.GetPorts(), o.GetNotPorts(), port},
 	}
 }
 
-func (b *ruleBuilder) source(s *security.Source) []field {
+// sourceFields are the fields of an entry of "from".
+func (b *ruleBuilder) sourceFields(at int, s *security.Source) []field {
+	path := []string{"from", strconv.Itoa(at), "source"}
 	return []field{
-		{b.principals(s.GetPrincipals()), b.principals(s.GetNotPrincipals()), principal},
-		{s.GetRequestPrincipals(), s.GetNotRequestPrincipals(), b.httpOnly(requestPrincipal)},
-		{s.GetServiceAccounts(), s.GetNotServiceAccounts(), serviceAccount(b.namespace)},
-		{b.trustDomains(s.GetTrustDomains()), b.trustDomains(s.GetNotTrustDomains()), trustDomain},
-		{s.GetNamespaces(), s.GetNotNamespaces(), namespace},
-		{s.GetRemoteIpBlocks(), s.GetNotRemoteIpBlocks(), block(ClientAddress)},
-		{s.GetIpBlocks(), s.GetNotIpBlocks(), block(PeerAddress)},
+		{"principals", "notPrincipals", path, b.principals(s.GetPrincipals()), b.principals(s.GetNotPrincipals()), principal},
+		{"requestPrincipals", "notRequestPrincipals", path, s.GetRequestPrincipals(), s.GetNotRequestPrincipals(), b.httpOnly(requestPrincipal)},
+		{"serviceAccounts", "notServiceAccounts", path, s.GetServiceAccounts(), s.GetNotServiceAccounts(), serviceAccount(b.namespace)},
+		{"trustDomains", "notTrustDomains", path, b.trustDomains(s.GetTrustDomains()), b.trustDomains(s.GetNotTrustDomains()), trustDomain},
+		{"namespaces", "notNamespaces", path, s.GetNamespaces(), s.GetNotNamespaces(), namespace},
+		{"remoteIpBlocks", "notRemoteIpBlocks", path, s.GetRemoteIpBlocks(), s.GetNotRemoteIpBlocks(), block(ClientAddress)},
+		{"ipBlocks", "notIpBlocks", path, s.GetIpBlocks(), s.GetNotIpBlocks(), block(PeerAddress)},
 	}
 }
 
 // conditions sorts the conditions of a rule by side (AP-18). It is false for
 // a condition that istiod does not know, which drops the rule (AP-20).
 func (b *ruleBuilder) conditions(when []*security.Condition) (permission, principal []field, ok bool) {
-	for _, w := range when {
+	for i, w := range when {
 		f, onPermission, ok := b.condition(w)
 		if !ok {
 			return nil, nil, false
 		}
+		f.name, f.notName = w.GetKey(), w.GetKey()
+		f.path = []string{"when", strconv.Itoa(i)}
 		if onPermission {
 			permission = append(permission, f)
 		} else {
@@ -283,11 +299,11 @@ func (b *ruleBuilder) condition(w *security.Condition) (f field, permission, ok 
 	case "source.namespace":
 		f.generate = namespace
 	case "source.principal":
-		f = field{b.principals(f.values), b.principals(f.notValues), principal}
+		f = field{values: b.principals(f.values), notValues: b.principals(f.notValues), generate: principal}
 	case "source.serviceAccount":
 		f.generate = serviceAccount(b.namespace)
 	case "source.trustDomain":
-		f = field{b.trustDomains(f.values), b.trustDomains(f.notValues), trustDomain}
+		f = field{values: b.trustDomains(f.values), notValues: b.trustDomains(f.notValues), generate: trustDomain}
 	case "request.auth.principal":
 		f.generate = b.httpOnly(requestPrincipal)
 	case "request.auth.audiences":
@@ -295,11 +311,14 @@ func (b *ruleBuilder) condition(w *security.Condition) (f field, permission, ok 
 	case "request.auth.presenter":
 		f.generate = b.httpOnly(claim("azp"))
 	case "destination.ip":
-		return field{f.values, f.notValues, block(LocalAddress)}, true, true
+		f.generate = block(LocalAddress)
+		return f, true, true
 	case "destination.port":
-		return field{f.values, f.notValues, port}, true, true
+		f.generate = port
+		return f, true, true
 	case "connection.sni":
-		return field{f.values, f.notValues, sni}, true, true
+		f.generate = sni
+		return f, true, true
 	default:
 		return b.keyedCondition(key, f)
 	}
@@ -345,10 +364,13 @@ func (b *ruleBuilder) all(fields []field) (Expr, bool) {
 			return Expr{}, false
 		}
 		if some != nil {
+			some.Field = &Field{Name: f.name, Path: f.path, Values: f.values}
 			kids = append(kids, *some)
 		}
 		if none != nil {
-			kids = append(kids, not(*none))
+			e := not(*none)
+			e.Field = &Field{Name: f.notName, Path: f.path, Values: f.notValues, Negative: true}
+			kids = append(kids, e)
 		}
 	}
 	if kids == nil {

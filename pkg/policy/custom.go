@@ -59,11 +59,11 @@ func (c *compiler) custom(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy
 		for _, policy := range byProvider[name] {
 			switch {
 			case !usable:
-				stage.Denied = stage.Denied.add(c.rules(policy, prefix, badCustom))
+				stage.Denied = stage.Denied.add(policy, c.rules(policy, prefix, badCustom))
 			case dryRun(policy):
-				stage.Denied = stage.Denied.add(c.rules(policy, prefix, ""))
+				stage.Denied = stage.Denied.add(policy, c.rules(policy, prefix, ""))
 			default:
-				stage.Asks = stage.Asks.add(c.rules(policy, prefix, ""))
+				stage.Asks = stage.Asks.add(policy, c.rules(policy, prefix, ""))
 			}
 		}
 		all = append(all, stage)

@@ -21,13 +21,13 @@ func manyRules(n int) (*RuleSet, *facts) {
 	for i := range n {
 		peer, _ := principal(fmt.Sprintf("cluster.local/ns/shop/sa/client-%d", i))
 		get, _ := header(":method", false)("GET")
-		items, _ := path(fmt.Sprintf("/items/%d/*", i))
+		items, _ := pathMatch(fmt.Sprintf("/items/%d/*", i))
 		who := Expr{Op: All, Kids: []Expr{{Op: One, Kids: []Expr{peer}}}}
 		if i%2 == 0 {
 			who = Expr{Op: Any}
 		}
 		what := Expr{Op: All, Kids: []Expr{{Op: One, Kids: []Expr{get}}, {Op: One, Kids: []Expr{items}}}}
-		set = set.add([]Rule{{ID: fmt.Sprintf("rule[%03d]", i), Permissions: []Expr{what}, Principals: []Expr{who}}})
+		set = set.add(nil, []Rule{{ID: fmt.Sprintf("rule[%03d]", i), Permissions: []Expr{what}, Principals: []Expr{who}}})
 	}
 	last := fmt.Sprintf("/items/%d/x", n-1)
 	return set, &facts{

@@ -10,9 +10,18 @@ import (
 
 // Evaluate decides one request, in Envoy's order (EV-1).
 func (m *Model) Evaluate(r *Request) Verdict {
-	e := &evaluation{model: m, request: r, verdict: Verdict{ID: r.ID, Stage: Transport}}
+	e := evaluation{model: m, request: r, verdict: Verdict{ID: r.ID, Stage: Transport}}
 	e.run()
+	e.settle()
 	return e.verdict
+}
+
+// Explain is Evaluate, and tells how the verdict came about.
+func (m *Model) Explain(r *Request) (Verdict, Trace) {
+	e := evaluation{model: m, request: r, verdict: Verdict{ID: r.ID, Stage: Transport}, trace: &Trace{}}
+	e.run()
+	e.settle()
+	return e.verdict, *e.trace
 }
 
 // evaluation is one request on its way through the model.
@@ -25,12 +34,26 @@ type evaluation struct {
 	chain   *Chain
 	isGRPC  bool
 	verdict Verdict
+	doubts  []doubt
+	trace   *Trace // nil if nobody asked
+}
+
+// doubt is a rule that would end the request if what is not known fits.
+type doubt struct {
+	stage StageName
+	rule  *Rule
 }
 
 func (e *evaluation) run() {
 	r := e.request
 	e.facts = &facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP)}
 	e.remote = e.direct
+	if r.From.IP == "" {
+		e.unknown |= setOf(PeerAddress) | setOf(ClientAddress)
+	}
+	if r.To.IP == "" {
+		e.unknown |= setOf(LocalAddress)
+	}
 	if r.HTTP != nil {
 		e.tokens = map[string]*Token{}
 		e.message = wire(r.HTTP, e.tokenText)
@@ -38,6 +61,7 @@ func (e *evaluation) run() {
 	port := e.model.Port(r.To.Port)
 	tls := r.From.Identity != nil
 	e.chain = e.choose(port, tls)
+	e.traceTransport(port, tls)
 	if e.chain == nil {
 		e.refuse(fmt.Sprintf("port %d takes no such connection (mTLS mode %s)", r.To.Port, port.Mode))
 		return
@@ -151,8 +175,12 @@ func (e *evaluation) http() {
 	}
 	h.tidy(e.chain.Terminates)
 	e.headers, e.isGRPC = h, h.grpc()
-	e.remote = h.remote(e.direct)
+	var forwarded bool
+	if e.remote, forwarded = h.remote(e.direct); forwarded {
+		e.unknown &^= setOf(ClientAddress)
+	}
 	e.look()
+	e.traceRequest()
 	if !e.stages(&e.model.HTTP, e.authenticate) {
 		return
 	}
@@ -234,27 +262,70 @@ func (e *evaluation) stages(s *Stages, authenticate func() bool) bool {
 	if authenticate != nil && !authenticate() {
 		return false
 	}
+	if s.Audit != nil {
+		e.traceAudit(s.Audit)
+	}
 	if s.Deny != nil {
 		e.shadow(s.Deny.Shadow, DenyAction)
-		if set := s.Deny.Enforced; set != nil {
-			if rule := set.first(e.facts); rule != nil {
-				e.deny(DenyAction, http.StatusForbidden, rule.ID, rule)
-				return false
-			}
+		if !e.denies(s.Deny.Enforced) {
+			return false
 		}
 	}
 	if s.Allow != nil {
 		e.shadow(s.Allow.Shadow, AllowAction)
-		if set := s.Allow.Enforced; set != nil {
-			rule := set.first(e.facts)
-			if rule == nil {
-				e.deny(AllowAction, http.StatusForbidden, "none", nil)
-				return false
-			}
-			e.verdict.By, e.verdict.Rule = rule.ID, rule
-		}
+		return e.allows(s.Allow.Enforced)
 	}
 	return true
+}
+
+// denies runs the enforced DENY rules; it is false if one ended the request.
+func (e *evaluation) denies(set *RuleSet) bool {
+	rule, open := set.find(e.facts)
+	e.traceRules(DenyAction, set, rule, open)
+	if rule != nil {
+		e.deny(DenyAction, http.StatusForbidden, rule.ID, rule)
+		return false
+	}
+	e.doubt(DenyAction, open)
+	return true
+}
+
+// allows runs the enforced ALLOW rules; without any, all is allowed.
+func (e *evaluation) allows(set *RuleSet) bool {
+	if set == nil {
+		return true
+	}
+	rule, open := set.find(e.facts)
+	e.traceRules(AllowAction, set, rule, open)
+	switch {
+	case rule != nil:
+		e.verdict.By, e.verdict.Rule = rule.ID, rule
+	case open != nil:
+		e.doubt(AllowAction, open)
+	default:
+		e.deny(AllowAction, http.StatusForbidden, "none", nil)
+		return false
+	}
+	return true
+}
+
+func (e *evaluation) doubt(stage StageName, open *Rule) {
+	if open != nil {
+		e.doubts = append(e.doubts, doubt{stage, open})
+	}
+}
+
+// settle makes the verdict unknown if a rule in doubt would change it. A denial
+// stays one whichever rule makes it.
+func (e *evaluation) settle() {
+	v := &e.verdict
+	if len(e.doubts) == 0 || v.Outcome == Unknown || v.Outcome == Deny {
+		return
+	}
+	d := e.doubts[0]
+	v.Outcome, v.HTTPStatus, v.GRPCStatus = Unknown, 0, nil
+	v.Stage, v.By, v.Rule = d.stage, d.rule.ID, d.rule
+	v.Reason = "it depends on " + e.unknownNames(d.rule)
 }
 
 // shadow notes what dry-run policies would have done (RUN-1).
@@ -265,14 +336,18 @@ func (e *evaluation) shadow(set *RuleSet, stage StageName) {
 	if e.verdict.DryRun == nil {
 		e.verdict.DryRun = &DryRun{}
 	}
-	rule := set.first(e.facts)
+	rule, open := set.find(e.facts)
 	result := &Shadow{Result: "allowed"}
-	if (rule != nil) == (stage == DenyAction) {
+	switch {
+	case open != nil:
+		result.Result = "unknown"
+	case (rule != nil) == (stage == DenyAction):
 		result.Result = "denied"
 	}
 	if rule != nil {
 		result.By = rule.ID
 	}
+	e.traceShadow(stage, set, result)
 	if stage == DenyAction {
 		e.verdict.DryRun.Deny = result
 	} else {
@@ -283,16 +358,22 @@ func (e *evaluation) shadow(set *RuleSet, stage StageName) {
 // custom asks the external authorizers, in the order of their names (AP-62).
 func (e *evaluation) custom(all []CustomStage) bool {
 	for _, c := range all {
-		rule := c.Asks.first(e.facts)
+		rule, open := c.Asks.find(e.facts)
+		denied, openDenial := c.Denied.find(e.facts)
+		e.traceCustom(&c, rule, denied)
 		if rule != nil {
 			e.verdict.Custom = rule.ID
 		}
-		if denied := c.Denied.first(e.facts); denied != nil {
+		if denied != nil {
 			if rule == nil {
 				e.verdict.Custom = denied.ID
 			}
 			e.deny(CustomAction, http.StatusForbidden, denied.ID, denied)
 			return false
+		}
+		e.doubt(CustomAction, openDenial)
+		if e.request.Custom != "allow" {
+			e.doubt(CustomAction, open)
 		}
 		if rule == nil {
 			continue
@@ -323,6 +404,7 @@ func (e *evaluation) authenticate() bool {
 	}
 	v := &verification{headers: e.headers, tokens: e.tokens}
 	status := e.model.JWT.verify(v)
+	e.traceTokens(v, status)
 	if status != jwtOK {
 		e.verdict.Stage, e.verdict.Reason = Authentication, status.describe()
 		e.answer(status.outcome())

@@ -24,6 +24,17 @@ type Expr struct {
 	Op   Op
 	Kids []Expr
 	Test Test
+	// Field is the field of the policy that the expression stands for; nil
+	// within one, and for those that stand for several.
+	Field *Field
+}
+
+// Field is a field or condition of a rule.
+type Field struct {
+	Name     string   // such as methods, notPaths, request.headers[x]
+	Path     []string // that leads to it, within the rule
+	Values   []string
+	Negative bool // matches what has none of the values
 }
 
 // Attribute is what a Test looks at.
@@ -114,19 +125,6 @@ func regexForm(pattern string) StringMatch {
 	return StringMatch{Form: Regex, Value: pattern, regex: regexp.MustCompile("^(?:" + pattern + ")$")}
 }
 
-// facts are what the matchers of one request look at.
-type facts struct {
-	identities            []string // nil without mTLS
-	direct, remote, local netip.Addr
-	port                  uint32
-	sni                   string
-	headers               headers
-	method, authority     []string // of headers, which rules ask for most
-	path                  string
-	hasPath               bool // CONNECT has none (DP-26)
-	payload               map[string]any
-}
-
 // matches evaluates an expression.
 func (e *Expr) matches(f *facts) bool {
 	switch e.Op {
@@ -184,17 +182,6 @@ func (t *Test) anyOf(values []string) bool {
 		}
 	}
 	return false
-}
-
-// lines are the lines of a header.
-func (f *facts) lines(name string) []string {
-	switch name {
-	case ":method":
-		return f.method
-	case ":authority":
-		return f.authority
-	}
-	return f.headers[name]
 }
 
 // contains tells whether an address is in a block; IPv4 and IPv6 never match

@@ -114,9 +114,9 @@ func header(name string, ignoreCase bool) generator {
 	}
 }
 
-// path matches the normalized path; {*} and {**} make it a template (AP-46,
+// pathMatch matches the normalized path; {*} and {**} make it a template (AP-46,
 // AP-48).
-func path(v string) (Expr, error) {
+func pathMatch(v string) (Expr, error) {
 	m := stringForm(v)
 	if strings.Contains(v, "{*}") || strings.Contains(v, "{**}") {
 		m = regexForm(templatePattern(v))

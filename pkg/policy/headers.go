@@ -84,15 +84,15 @@ func (h headers) tidy(tls bool) {
 	}
 }
 
-// remote is the address that the last X-Forwarded-For entry names, else the
-// connection's peer (DP-72).
-func (h headers) remote(peer netip.Addr) netip.Addr {
+// remote is the address that the last X-Forwarded-For entry names; it is false
+// if there is none, and the connection's peer counts (DP-72).
+func (h headers) remote(peer netip.Addr) (netip.Addr, bool) {
 	xff := h.first("x-forwarded-for")
 	entry := strings.TrimSpace(xff[strings.LastIndex(xff, ",")+1:])
 	if a, err := netip.ParseAddr(entry); err == nil {
-		return a.WithZone("")
+		return a.WithZone(""), true
 	}
-	return peer
+	return peer, false
 }
 
 // grpc tells whether Envoy answers as a gRPC server would (DP-24, DP-24a).

@@ -21,8 +21,10 @@ type MutualTLS struct {
 	Mode Mode
 	// From set Mode; nil says that nothing did, and the mesh's default holds.
 	From *mesh.PeerAuthentication
-	// Ports are the exceptions, by the workload's port (PA-7).
-	Ports map[uint32]Mode
+	// Ports are the exceptions, by the workload's port (PA-7), and PortsFrom the
+	// policy that makes them.
+	Ports     map[uint32]Mode
+	PortsFrom *mesh.PeerAuthentication
 }
 
 // port is the mode of a port.
@@ -53,6 +55,7 @@ func mutualTLS(s *mesh.Snapshot, w *mesh.Workload) MutualTLS {
 		}
 	}
 	if own != nil {
+		m.PortsFrom = own
 		for number, tls := range own.Spec.GetPortLevelMtls() {
 			mode, set := modeOf(tls)
 			if !set {

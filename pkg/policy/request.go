@@ -116,6 +116,7 @@ const (
 	Codec          StageName = "http"
 	CustomAction   StageName = "custom"
 	Authentication StageName = "authentication"
+	AuditAction    StageName = "audit" // notes, never decides
 	DenyAction     StageName = "deny"
 	AllowAction    StageName = "allow"
 )

@@ -136,6 +136,10 @@ func (r *Request) validate() error {
 		return errors.New("to: expected a namespace and a workload")
 	case r.To.Port == 0 || r.To.Port > 65535:
 		return fmt.Errorf("to.port %d: expected 1 to 65535", r.To.Port)
+	case r.From.IP != "" && !address(r.From.IP).IsValid():
+		return fmt.Errorf("from.ip %q: expected an address", r.From.IP)
+	case r.To.IP != "" && !address(r.To.IP).IsValid():
+		return fmt.Errorf("to.ip %q: expected an address", r.To.IP)
 	case !slices.Contains([]string{"", "allow", "deny", "error"}, r.Custom):
 		return fmt.Errorf("custom %q: expected allow, deny or error", r.Custom)
 	}
