@@ -15,6 +15,7 @@ import (
 	"github.com/meshctl/meshctl/pkg/inject"
 	"github.com/meshctl/meshctl/pkg/inject/iptables"
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 type injectExplainOptions struct {
@@ -128,7 +129,7 @@ func (o *injectExplainOptions) selects(e inject.Explanation) bool {
 	if !qualified {
 		kind, name = "", o.workload
 	}
-	if kind != "" && !isKind(strings.ToLower(kind), e.Object.Kind) {
+	if kind != "" && !mesh.IsKind(kind, e.Object.Kind) {
 		return false
 	}
 	namespace := e.Object.Namespace
@@ -136,17 +137,6 @@ func (o *injectExplainOptions) selects(e inject.Explanation) bool {
 		namespace = "default"
 	}
 	return name == e.Object.Name || name == e.Object.Name+"."+namespace
-}
-
-// isKind tells whether asked, in lower case, names a kind as kubectl does:
-// singular, plural or short.
-func isKind(asked, kind string) bool {
-	short := map[string]string{
-		"CronJob": "cj", "DaemonSet": "ds", "Deployment": "deploy", "DeploymentConfig": "dc", "Pod": "po",
-		"ReplicaSet": "rs", "ReplicationController": "rc", "StatefulSet": "sts",
-	}
-	name := strings.ToLower(kind)
-	return asked == name || asked == name+"s" || asked == short[kind]
 }
 
 func (o *injectExplainOptions) printRules(found []inject.Explanation) error {

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -150,4 +151,34 @@ func (w *Workload) IsGateway() bool {
 	return slices.ContainsFunc(w.Containers, func(c corev1.Container) bool {
 		return c.Name == proxyContainer && slices.Contains(c.Args, "router")
 	})
+}
+
+// BypassesInbound tells whether traffic to a port of the workload does not pass
+// its sidecar, and the annotation that says so (PA-22).
+func (w *Workload) BypassesInbound(port int32) (annotation string, bypasses bool) {
+	if slices.Contains([]int32{15020, 15021, 15090}, port) {
+		return "the proxy's own port", true
+	}
+	const exclude, include = "traffic.sidecar.istio.io/excludeInboundPorts", "traffic.sidecar.istio.io/includeInboundPorts"
+	if lists(w.PodAnnotations[exclude], port) {
+		return exclude, true
+	}
+	only, restricted := w.PodAnnotations[include]
+	return include, restricted && only != "*" && !lists(only, port)
+}
+
+// BypassesOutbound tells the same of what the workload sends to a port.
+func (w *Workload) BypassesOutbound(port int32) (annotation string, bypasses bool) {
+	const exclude = "traffic.sidecar.istio.io/excludeOutboundPorts"
+	return exclude, lists(w.PodAnnotations[exclude], port)
+}
+
+// lists tells whether a list with commas has a port.
+func lists(list string, port int32) bool {
+	for item := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(item) == strconv.Itoa(int(port)) {
+			return true
+		}
+	}
+	return false
 }

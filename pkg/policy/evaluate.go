@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // Evaluate decides one request, in Envoy's order (EV-1).
@@ -59,7 +61,7 @@ func (e *evaluation) run() {
 		e.message = wire(r.HTTP, e.tokenText)
 	}
 	port := e.model.Port(r.To.Port)
-	tls := r.From.Identity != nil
+	tls := r.From.Identity != nil || r.From.TLS
 	e.chain = e.choose(port, tls)
 	e.traceTransport(port, tls)
 	if e.chain == nil {
@@ -70,7 +72,7 @@ func (e *evaluation) run() {
 		e.sni = strings.ToLower(r.From.SNI)
 	}
 	if e.chain.Terminates {
-		if !e.handshake(*r.From.Identity) {
+		if !e.handshake(r.From.Identity) {
 			return
 		}
 	} else if tls && e.chain.HTTP {
@@ -111,13 +113,17 @@ func (e *evaluation) choose(port *Port, tls bool) *Chain {
 }
 
 // handshake checks the client's certificate (PA-18, DP-80).
-func (e *evaluation) handshake(identity string) bool {
-	ours := func(domain string) bool { return strings.HasPrefix(identity, "spiffe://"+domain+"/") }
-	if !slices.ContainsFunc(e.model.TrustDomains, ours) {
-		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", identity))
+func (e *evaluation) handshake(identity *string) bool {
+	if identity == nil {
+		e.refuse("the handshake wants a certificate of the mesh")
 		return false
 	}
-	e.identities = []string{identity}
+	ours := func(domain string) bool { return strings.HasPrefix(*identity, "spiffe://"+domain+"/") }
+	if !slices.ContainsFunc(e.model.TrustDomains, ours) {
+		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", *identity))
+		return false
+	}
+	e.identities = []string{*identity}
 	return true
 }
 
@@ -131,12 +137,19 @@ func (e *evaluation) tcp(opaque bool) {
 	if !e.stages(&e.model.TCP, nil) {
 		return
 	}
-	if opaque {
+	if opaque && !e.applicationEndsTLS() {
 		e.verdict.Stage = Transport
 		e.refuse("TLS is passed on to an application that does not speak it")
 		return
 	}
 	e.allow()
+}
+
+// applicationEndsTLS takes the application of a port that is declared HTTPS or
+// TLS for one that does. A mesh certificate is none that it would ask for.
+func (e *evaluation) applicationEndsTLS() bool {
+	declared := e.model.Port(e.request.To.Port).Declared
+	return e.request.From.Identity == nil && declared != nil && (declared.Protocol == mesh.HTTPS || declared.Protocol == mesh.TLS)
 }
 
 // allow is the application's answer.

@@ -215,3 +215,45 @@ func (o *Outbound) Offered(c *Cluster, e mesh.Endpoint) bool {
 	tls := mutualTLS(o.snapshot, e.Workload)
 	return tls.port(uint32(e.Port)) != Disable //nolint:gosec // a port
 }
+
+// describe says why the client's sidecar speaks TLS with an endpoint, or does
+// not.
+func (c *Cluster) describe(tls bool, e mesh.Endpoint) string {
+	switch {
+	case c.Broken != "":
+		return c.Broken
+	case c.Settings != nil:
+		return fmt.Sprintf("the DestinationRule says %s", c.Settings.Mode)
+	case c.Service.External:
+		return "the service is external to the mesh"
+	case tls && c.TLS == AlwaysTLS:
+		return "automatic, to every endpoint of a service whose clients pick the address"
+	case tls:
+		return "automatic"
+	case c.TLS == NeverTLS && c.PassesThrough:
+		return "automatic mTLS is off for a service of which some endpoint has no sidecar"
+	case c.TLS == NeverTLS:
+		return "automatic mTLS is off, by the mesh config or by a PeerAuthentication DISABLE of the namespace or mesh"
+	case !e.ClaimsTLS():
+		return "the endpoint has no sidecar"
+	}
+	return "the endpoint's port is DISABLE"
+}
+
+// causes are the DestinationRules that decide about TLS.
+func (c *Cluster) causes() []Cause {
+	if c.Rule == nil || c.Settings == nil {
+		return nil
+	}
+	for _, r := range c.Rule.Rules {
+		for i, subset := range r.Spec.Subsets {
+			if subset.GetName() == c.Subset && c.Subset != "" && subset.GetTrafficPolicy() != nil {
+				return []Cause{causeOf(r.Object, "spec", "subsets", fmt.Sprint(i))}
+			}
+		}
+	}
+	if c.Rule.From == nil {
+		return nil
+	}
+	return []Cause{causeOf(c.Rule.From.Object, "spec", "trafficPolicy")}
+}

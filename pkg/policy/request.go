@@ -29,10 +29,13 @@ type Destination struct {
 // Client is who calls.
 type Client struct {
 	// Identity is the SPIFFE ID of the client's certificate; nil is plaintext.
-	Identity *string  `json:"identity"`
-	IP       string   `json:"ip,omitempty"`
-	SNI      string   `json:"sni,omitempty"`
-	ALPN     []string `json:"alpn,omitempty"` // in the client's order
+	Identity *string `json:"identity"`
+	// TLS says that a client without an Identity speaks TLS all the same, with
+	// another certificate or none.
+	TLS  bool     `json:"tls,omitempty"`
+	IP   string   `json:"ip,omitempty"`
+	SNI  string   `json:"sni,omitempty"`
+	ALPN []string `json:"alpn,omitempty"` // in the client's order
 }
 
 // HTTP is an HTTP request as the client sends it.
@@ -112,6 +115,7 @@ type StageName string
 
 // The steps, in their order (EV-1).
 const (
+	ClientTLS      StageName = "client-tls" // the caller's sidecar; only where the caller is known
 	Transport      StageName = "transport"
 	Codec          StageName = "http"
 	CustomAction   StageName = "custom"

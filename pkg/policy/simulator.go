@@ -21,10 +21,13 @@ import (
 type Simulator struct {
 	snapshot *mesh.Snapshot
 	models   sync.Map // *mesh.Workload -> func() *Model
+	outbound func() *Outbound
 }
 
 // NewSimulator answers requests to the workloads of a snapshot.
-func NewSimulator(s *mesh.Snapshot) *Simulator { return &Simulator{snapshot: s} }
+func NewSimulator(s *mesh.Snapshot) *Simulator {
+	return &Simulator{snapshot: s, outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) })}
+}
 
 // Model is the enforcement model of a workload.
 func (s *Simulator) Model(w *mesh.Workload) *Model {

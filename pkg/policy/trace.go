@@ -77,8 +77,10 @@ func (e *evaluation) traceTransport(port *Port, tls bool) {
 		return
 	}
 	client := "plaintext"
-	if tls {
-		client = "mTLS as " + *e.request.From.Identity
+	if id := e.request.From.Identity; id != nil {
+		client = "mTLS as " + *id
+	} else if tls {
+		client = "TLS without an identity of the mesh"
 	}
 	ending := "ends at the sidecar"
 	switch {

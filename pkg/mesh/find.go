@@ -1,0 +1,190 @@
+package mesh
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// IsKind tells whether asked names a kind as kubectl does: singular, plural or
+// short, in any case.
+func IsKind(asked, kind string) bool {
+	short := map[string]string{
+		"CronJob": "cj", "DaemonSet": "ds", "Deployment": "deploy", "DeploymentConfig": "dc", "Pod": "po",
+		"ReplicaSet": "rs", "ReplicationController": "rc", "StatefulSet": "sts", "Service": "svc", "ServiceAccount": "sa",
+		"WorkloadEntry": "we", "WorkloadGroup": "wg", "AuthorizationPolicy": "ap", "PeerAuthentication": "pa", "RequestAuthentication": "ra",
+	}
+	asked = strings.ToLower(asked)
+	name := strings.ToLower(kind)
+	plural := name + "s"
+	if strings.HasSuffix(name, "y") {
+		plural = strings.TrimSuffix(name, "y") + "ies"
+	}
+	return asked == name || asked == plural || asked == short[kind]
+}
+
+// FindWorkload finds "KIND/NAME", "KIND/NAME.NAMESPACE" or "NAMESPACE/NAME"; a
+// name without a namespace is looked for in the given one. It fails with the
+// names that are near.
+func (s *Snapshot) FindWorkload(reference, namespace string) (*Workload, error) {
+	kind, name, ok := strings.Cut(reference, "/")
+	if !ok || name == "" || kind == "" {
+		return nil, fmt.Errorf("workload %q: expected KIND/NAME.NAMESPACE, such as deploy/web.shop", reference)
+	}
+	if _, isKind := s.kindNamed(kind); !isKind {
+		if w := s.Workload(kind, name); w != nil {
+			return w, nil
+		}
+	}
+	for _, at := range splits(name, namespace) {
+		for _, w := range s.named[at.namespace+"/"+at.name] {
+			if IsKind(kind, w.Kind) {
+				return w, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("no workload %s in the manifests%s", reference, s.nearWorkloads(name, namespace))
+}
+
+// kindNamed finds the kind of a workload that a word names.
+func (s *Snapshot) kindNamed(word string) (string, bool) {
+	for _, t := range builtinPodTemplates() {
+		if IsKind(word, t.Kind) {
+			return t.Kind, true
+		}
+	}
+	for _, w := range s.Workloads {
+		if IsKind(word, w.Kind) {
+			return w.Kind, true
+		}
+	}
+	return "", false
+}
+
+// IsWorkloadKind tells whether a word names a kind that runs pods.
+func (s *Snapshot) IsWorkloadKind(word string) bool {
+	_, ok := s.kindNamed(word)
+	return ok || IsKind(word, "WorkloadEntry") || IsKind(word, "WorkloadGroup")
+}
+
+// FindService finds "NAME" or "NAME.NAMESPACE", or a host of a ServiceEntry. It
+// fails with the names that are near.
+func (s *Snapshot) FindService(name, namespace string) (*Service, error) {
+	if found := s.hosts[name]; len(found) > 0 {
+		return found[0], nil
+	}
+	for _, at := range splits(strings.TrimSuffix(name, ".svc"), namespace) {
+		if v := s.Service(at.namespace, at.name); v != nil {
+			return v, nil
+		}
+	}
+	var all []string
+	for _, v := range s.Services {
+		if v.Entry != nil {
+			all = append(all, v.Hostname)
+		} else {
+			all = append(all, v.Name+"."+v.Namespace)
+		}
+	}
+	return nil, fmt.Errorf("no Service %s in the manifests%s", name, near(name, all))
+}
+
+// FindAccount finds a service account: one that is declared, or that a workload
+// runs as. It fails with the names that are near.
+func (s *Snapshot) FindAccount(namespace, name string) error {
+	if s.accounts[namespace][name] {
+		return nil
+	}
+	var all []string
+	for ns, accounts := range s.accounts {
+		for account := range accounts {
+			all = append(all, ns+"/"+account)
+		}
+	}
+	return fmt.Errorf("no service account %s/%s in the manifests%s", namespace, name, near(namespace+"/"+name, all))
+}
+
+// Accounts are the service accounts of a namespace, sorted.
+func (s *Snapshot) Accounts(namespace string) []string {
+	return slices.Sorted(maps.Keys(s.accounts[namespace]))
+}
+
+// Namespaces are those that the files speak of, sorted.
+func (s *Snapshot) Namespaces() []string {
+	all := map[string]bool{}
+	for ns := range s.namespaces {
+		all[ns] = true
+	}
+	for ns := range s.accounts {
+		all[ns] = true
+	}
+	for ns := range s.servicesIn {
+		all[ns] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// RunsAs are the workloads of a service account.
+func (s *Snapshot) RunsAs(namespace, account string) []*Workload {
+	var all []*Workload
+	for _, w := range s.inNamespace[namespace] {
+		if w.ServiceAccount == account {
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+// place is a name in a namespace.
+type place struct{ namespace, name string }
+
+// splits reads "NAME.NAMESPACE", where the name may have dots, or a name alone.
+func splits(name, namespace string) []place {
+	all := []place{{namespace, name}}
+	if i := strings.LastIndex(name, "."); i > 0 {
+		all = append([]place{{name[i+1:], name[:i]}}, all...)
+	}
+	return all
+}
+
+func (s *Snapshot) nearWorkloads(name, namespace string) string {
+	var all []string
+	for _, w := range s.Workloads {
+		all = append(all, strings.ToLower(w.Kind)+"/"+w.Name+"."+w.Namespace)
+	}
+	if !strings.Contains(name, ".") {
+		name += "." + namespace
+	}
+	return near(name, all)
+}
+
+// near lists the names that are like one, the nearest first.
+func near(name string, all []string) string {
+	if len(all) == 0 {
+		return ", which have none"
+	}
+	measure := func(candidate string) int {
+		_, bare, ok := strings.Cut(candidate, "/")
+		if !ok {
+			bare = candidate
+		}
+		d := min(distance(name, candidate), distance(name, bare))
+		mine, _, _ := strings.Cut(name, ".")
+		if theirs, _, _ := strings.Cut(bare, "."); theirs == mine {
+			d = min(d, 1)
+		}
+		return d
+	}
+	slices.SortFunc(all, func(a, b string) int {
+		if c := measure(a) - measure(b); c != 0 {
+			return c
+		}
+		return strings.Compare(a, b)
+	})
+	const most = 5
+	if len(all) > most {
+		all = append(all[:most:most], "...")
+	}
+	return "; there are " + strings.Join(all, ", ")
+}

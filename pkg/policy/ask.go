@@ -1,0 +1,288 @@
+package policy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// Answer is what becomes of a Question.
+type Answer struct {
+	Outcome Outcome `json:"verdict"`
+	// Reason says why the outcome is unknown; empty if it is known.
+	Reason string `json:"reason,omitempty"`
+	// Endpoints are the answers of the workloads that the request may reach.
+	Endpoints []EndpointAnswer `json:"endpoints"`
+}
+
+// EndpointAnswer is what becomes of the request at one workload.
+type EndpointAnswer struct {
+	Workload *mesh.Workload `json:"-"`
+	Name     string         `json:"workload"`
+	Port     uint32         `json:"port"`
+	Verdict
+	Trace Trace `json:"trace"`
+}
+
+// Ask decides what becomes of a request: first what the caller's sidecar makes
+// of it, then what the called workload's does. Where several workloads are
+// behind a Service and do not agree, the outcome is unknown.
+func (s *Simulator) Ask(q *Question) (Answer, error) {
+	var targets []mesh.Endpoint
+	var cluster *Cluster
+	switch {
+	case q.To.Service != nil:
+		cluster = s.outbound().Cluster(q.From.proxy(), q.To.Service, q.To.Port, q.Subset)
+		if q.Subset != "" && cluster.Rule.subset(q.Subset) == nil {
+			return Answer{}, fmt.Errorf("no DestinationRule that applies to %s has a subset %q", q.To.Service.Hostname, q.Subset)
+		}
+		targets = s.outbound().Endpoints(cluster)
+	default:
+		targets = []mesh.Endpoint{{Workload: q.To.Workload, Port: int32(q.To.Number)}} //nolint:gosec // a port
+		if declared := s.Model(q.To.Workload).Port(q.To.Number).Declared; declared != nil {
+			cluster = s.outbound().Cluster(q.From.proxy(), declared.Service, declared.Port, q.Subset)
+		}
+	}
+	var a Answer
+	for _, target := range targets {
+		a.Endpoints = append(a.Endpoints, s.ask(q, cluster, target))
+	}
+	a.settle(q)
+	return a, nil
+}
+
+// settle is the outcome of all endpoints together.
+func (a *Answer) settle(q *Question) {
+	if len(a.Endpoints) == 0 {
+		a.Outcome, a.Reason = Unknown, fmt.Sprintf("no workload of the manifests is behind %s", q.To)
+		return
+	}
+	first := &a.Endpoints[0]
+	a.Outcome = first.Outcome
+	if a.Outcome == Unknown {
+		a.Reason = first.Reason
+	}
+	for i := range a.Endpoints {
+		if e := &a.Endpoints[i]; e.Outcome != first.Outcome {
+			a.Outcome = Unknown
+			a.Reason = fmt.Sprintf("it depends on the endpoint: %s at %s, %s at %s", first.Outcome, first.Name, e.Outcome, e.Name)
+			return
+		}
+	}
+}
+
+// proxy is what the caller's sidecar is configured by.
+func (c Caller) proxy() Proxy {
+	if c.Workload != nil {
+		labels := c.Workload.PodLabels
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		return Proxy{Namespace: c.Workload.Namespace, Labels: labels}
+	}
+	return Proxy{Namespace: c.Namespace}
+}
+
+// ask decides the request at one endpoint.
+func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) EndpointAnswer {
+	sent := s.send(q, cluster, target)
+	a := EndpointAnswer{Workload: target.Workload, Port: uint32(target.Port), Trace: Trace{sent.step}} //nolint:gosec // a port
+	if target.Workload == nil {
+		a.Name = target.Entry.GetAddress()
+		a.Verdict = Verdict{Outcome: Unknown, Stage: Transport, Reason: "the endpoint is outside of the files; nothing is known of its policies"}
+		return a
+	}
+	a.Name = target.Workload.String()
+	if sent.refused != "" {
+		a.Verdict = Verdict{Outcome: Refused, Stage: ClientTLS, Reason: sent.refused}
+	} else if stop := s.withoutSidecar(target, sent); stop != nil {
+		a.Verdict = *stop
+		a.Trace = append(a.Trace, Step{Stage: Transport, Finding: stop.Reason, By: membershipCauses(target.Workload)})
+	} else {
+		r := sent.request
+		r.To = Destination{Namespace: target.Workload.Namespace, Workload: target.Workload.Name, Port: a.Port, IP: q.DestinationIP}
+		verdict, trace := s.Model(target.Workload).Explain(&r)
+		a.Verdict, a.Trace = verdict, append(a.Trace, trace...)
+	}
+	if a.Outcome == Refused && sent.answers {
+		a.HTTPStatus = http.StatusServiceUnavailable // what the caller's own sidecar says
+	}
+	return a
+}
+
+// withoutSidecar is the verdict where no sidecar of the mesh guards the port;
+// nil if one does.
+func (s *Simulator) withoutSidecar(target mesh.Endpoint, sent sent) *Verdict {
+	w := target.Workload
+	unknown := func(why string) *Verdict { return &Verdict{Outcome: Unknown, Stage: Transport, Reason: why} }
+	switch {
+	case w.IsGateway():
+		return unknown(w.String() + " is a gateway: what its own listeners do is outside of this model")
+	case w.Membership.Reason == mesh.Ambient:
+		return unknown(w.String() + " is in ambient mode, which is outside of this model")
+	}
+	why := "no sidecar (" + w.Membership.Describe() + "): no policy is enforced"
+	annotation, bypasses := w.BypassesInbound(target.Port)
+	if bypasses {
+		why = "the port bypasses the sidecar (" + annotation + "): no policy is enforced"
+	}
+	if w.Membership.Sidecar && !bypasses {
+		return nil
+	}
+	from := sent.request.From
+	if (from.Identity != nil || from.TLS) && !sent.speaksTLS {
+		return &Verdict{Outcome: Refused, Stage: Transport, Reason: why + "; the client speaks TLS, which the application does not"}
+	}
+	v := &Verdict{Outcome: Allow, Stage: Transport, Reason: why}
+	if sent.request.HTTP != nil {
+		v.HTTPStatus = http.StatusOK
+	}
+	return v
+}
+
+func membershipCauses(w *mesh.Workload) []Cause {
+	if w.Membership.At.File == "" {
+		return []Cause{causeOf(w.Object)}
+	}
+	return []Cause{{Object: w.String(), At: w.Membership.At}}
+}
+
+// sent is what leaves the caller's side.
+type sent struct {
+	step      Step
+	request   Request
+	refused   string // why the caller's sidecar itself gives up; "" if it does not
+	answers   bool   // the caller's sidecar answers 503 where the connection fails
+	speaksTLS bool   // the called application ends TLS itself
+}
+
+// send applies the client side: which TLS the caller's sidecar speaks, and which
+// server it trusts (DR-10..DR-25).
+func (s *Simulator) send(q *Question, cluster *Cluster, target mesh.Endpoint) sent {
+	out := sent{step: Step{Stage: ClientTLS}, request: Request{From: Client{IP: q.SourceIP, SNI: q.SNI}, HTTP: q.HTTP, Custom: q.Custom}}
+	if cluster != nil {
+		out.speaksTLS = cluster.Port.Protocol == mesh.HTTPS || cluster.Port.Protocol == mesh.TLS
+	}
+	id, why := s.identity(q.From)
+	switch {
+	case q.From.Principal != "":
+		out.mutual(id, q.HTTP, s.isHTTP(target))
+		out.step.Finding = "mTLS: the caller presents " + id
+	case id == "":
+		out.step.Finding = "plaintext: " + why
+		if q.From.Workload != nil {
+			out.step.By = membershipCauses(q.From.Workload)
+		}
+	default:
+		s.sidecar(&out, q, cluster, target, id, why)
+	}
+	return out
+}
+
+// identity is what a caller's sidecar presents; "" without one. why says what
+// was assumed of it, or why there is none.
+func (s *Simulator) identity(c Caller) (id, why string) {
+	domain := s.snapshot.Config.TrustDomain
+	switch {
+	case c.Principal != "":
+		return c.Principal, ""
+	case c.Workload != nil:
+		m := c.Workload.Membership
+		if !m.Sidecar {
+			return "", "the caller has no sidecar (" + m.Describe() + ")"
+		}
+		if m.Reason == mesh.Assumed {
+			why = "the caller is assumed to have a sidecar"
+		}
+		return c.Workload.Identity(domain), why
+	case c.Account != "":
+		runs := s.snapshot.RunsAs(c.Namespace, c.Account)
+		if len(runs) > 0 && !slices.ContainsFunc(runs, func(w *mesh.Workload) bool { return w.Membership.Sidecar }) {
+			return "", "no workload of the account has a sidecar"
+		}
+		if len(runs) == 0 {
+			why = "no workload of the account is in the files; it is assumed to have a sidecar"
+		}
+		return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", domain, c.Namespace, c.Account), why
+	}
+	return "", "the caller has no sidecar"
+}
+
+// sidecar is what a caller's sidecar does with the request.
+func (s *Simulator) sidecar(out *sent, q *Question, c *Cluster, target mesh.Endpoint, id, why string) {
+	if c == nil {
+		out.step.Finding = "plaintext: no Service declares the port, so the caller's sidecar passes the bytes on as they are"
+		return
+	}
+	if w := q.From.Workload; w != nil {
+		if annotation, bypasses := w.BypassesOutbound(c.Port.Number); bypasses {
+			out.step.Finding = "plaintext: the caller's sidecar does not see the port (" + annotation + ")"
+			out.step.By = []Cause{causeOf(w.Object)}
+			return
+		}
+	}
+	overHTTP := q.HTTP != nil && c.Port.Protocol.Traffic() != mesh.TCPTraffic
+	out.answers = overHTTP
+	out.rewrite(c)
+	out.step.By = c.causes()
+	how := c.describe(s.outbound().EndpointTLS(c, target), target)
+	if why != "" {
+		how += "; " + why
+	}
+	switch {
+	case !s.outbound().EndpointTLS(c, target):
+		out.step.Finding = "plaintext: " + how
+		return
+	case !c.Mutual:
+		out.request.From.TLS = true
+		out.request.From.ALPN = []string{"h2", "http/1.1"}
+		out.step.Finding = "TLS without an identity of the mesh: " + how
+		return
+	}
+	out.mutual(id, out.request.HTTP, overHTTP)
+	if out.request.From.SNI == "" {
+		out.request.From.SNI = c.SNI
+	}
+	out.step.Finding = "mTLS as " + id + ": " + how
+	server := s.snapshot.Account(c.Service, target)
+	if len(c.Names) > 0 && !slices.Contains(c.Names, server) && target.Workload != nil && target.Workload.Membership.Sidecar {
+		out.refused = fmt.Sprintf("secure naming: the server is %s, the client wants %s", server, strings.Join(c.Names, " or "))
+	}
+}
+
+// mutual sends mTLS. The protocols are those that a client's sidecar offers
+// (EC-88).
+func (o *sent) mutual(id string, h *HTTP, overHTTP bool) {
+	o.request.From.Identity = &id
+	switch {
+	case !overHTTP || h == nil:
+		o.request.From.ALPN = []string{"istio-peer-exchange", "istio"}
+	case h.Version == "2":
+		o.request.From.ALPN = []string{"istio-h2", "istio", "h2"}
+	default:
+		o.request.From.ALPN = []string{"istio-http/1.1", "istio", "http/1.1"}
+	}
+}
+
+// rewrite is the version of HTTP that the sidecar speaks to the server: the
+// Service's, where it names one (EC-22, EC-91).
+func (o *sent) rewrite(c *Cluster) {
+	if o.request.HTTP == nil || c.Port.Protocol.Traffic() != mesh.HTTPTraffic {
+		return
+	}
+	h := *o.request.HTTP
+	h.Version = ""
+	switch c.Port.Protocol {
+	case mesh.HTTP2, mesh.GRPC, mesh.GRPCWeb:
+		h.Version = "2"
+	}
+	o.request.HTTP = &h
+}
+
+// isHTTP tells whether the target's port may carry requests.
+func (s *Simulator) isHTTP(target mesh.Endpoint) bool {
+	return target.Workload == nil || s.Model(target.Workload).Port(uint32(target.Port)).Traffic != mesh.TCPTraffic //nolint:gosec // a port
+}
