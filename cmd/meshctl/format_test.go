@@ -58,7 +58,7 @@ func TestFormatFlag(t *testing.T) {
 		{"no file", "-o json=", `output "json=": expected a file after =`, ""},
 		{"two on standard output", "-o json -o junit", `output "junit": standard output takes one format, and gets json: write the other to a file with -o junit=PATH`, ""},
 		{"one twice", "-o json -o json", `output "json": standard output takes one format, and gets json: write the other to a file with -o json=PATH`, ""},
-		{"two in one file", "-o json=x -o junit=./x", `output "junit=./x": the file takes one format, and gets json`, ""},
+		{"two in one file", "-o json=./x -o junit=.//x", `output "junit=.//x": the file takes one format, and gets json`, ""},
 		{"one by one", "-o files=dir", `output "files=dir": ` + known + ": this command has no items to write one by one; FORMAT=PATH writes one file", ""},
 	}
 	for _, tt := range tests {

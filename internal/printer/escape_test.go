@@ -20,7 +20,7 @@ import (
 func FuzzEscape(f *testing.F) {
 	for _, text := range []string{
 		"plain", "", `"double" and 'single'`, "two\nlines", "carriage\r\nreturn\r", "a\x00b\x07\x1b[31mred", "broken \xff\xc3",
-		"🛒 👩‍🚀 é", "\u0085 \u007f \u2028 \ufeff \uffff", "]]> <b>&amp;</b> &#10;", "ok # SKIP", `back\slash \# \\`, "a|b\\|c `d` ``e",
+		"🛒 👩‍🚀 é", "\u0085 \u007f \u2028 \ufeff \ufffe \uffff", "]]> <b>&amp;</b> &#10;", "ok # SKIP", `back\slash \# \\`, "a|b\\|c `d` ``e",
 		"::error file=x,line=1::y", "100%0A%25, a: b", "...\n---\n- x: y", "  leading\n  and trailing  ", "\ttab", "@team org/repo#1 [a](b) *c* _d_", "yes", "~",
 	} {
 		f.Add(text, text)

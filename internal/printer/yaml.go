@@ -27,7 +27,7 @@ func yamlReadable(text string) string {
 	var b strings.Builder
 	for _, r := range text {
 		switch {
-		case r >= 0x7f && r < 0xa0, r == 0xfeff, r == 0xfffe, r == 0xffff:
+		case r >= 0x7f && r < 0xa0, r == 0xfffe, r == 0xffff:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		default:
 			b.WriteRune(r)
