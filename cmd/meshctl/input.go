@@ -13,11 +13,12 @@ import (
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
+	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/manifest"
 )
 
 // apiVersion is that of meshctl's own JSON.
-const apiVersion = "meshctl.dev/v1alpha1"
+const apiVersion = printer.APIVersion
 
 // fetchTimeout bounds the reading of an address.
 const fetchTimeout = 30 * time.Second

@@ -2,19 +2,9 @@
 package printer
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 )
-
-// JSON writes v as indented JSON. HTML characters stay as they are: the output
-// is for terminals and pipes.
-func JSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
-}
 
 // Lines writes one line each.
 func Lines(w io.Writer, lines ...string) error {
