@@ -13,16 +13,14 @@ import (
 // Evaluate decides one request, in Envoy's order (EV-1).
 func (m *Model) Evaluate(r *Request) Verdict {
 	e := evaluation{model: m, request: r, verdict: Verdict{ID: r.ID, Stage: Transport}}
-	e.run()
-	e.settle()
+	e.decide()
 	return e.verdict
 }
 
 // Explain is Evaluate, and tells how the verdict came about.
 func (m *Model) Explain(r *Request) (Verdict, Trace) {
 	e := evaluation{model: m, request: r, verdict: Verdict{ID: r.ID, Stage: Transport}, trace: &Trace{}}
-	e.run()
-	e.settle()
+	e.decide()
 	return e.verdict, *e.trace
 }
 
@@ -38,6 +36,10 @@ type evaluation struct {
 	verdict Verdict
 	doubts  []doubt
 	trace   *Trace // nil if nobody asked
+	// What only keys that are not here can tell: answers to try, and the first
+	// question that they leave open.
+	assumed map[question]bool
+	open    *openQuestion
 }
 
 // doubt is a rule that would end the request if what is not known fits.
@@ -91,9 +93,13 @@ func address(text string) netip.Addr {
 	return a
 }
 
-// tokenText stands for a token's text in the request.
+// tokenText is a token's text in the request: a real one, or one that stands for
+// what is described.
 func (e *evaluation) tokenText(i int) string {
 	t := &e.request.HTTP.Tokens[i]
+	if t.JWT != "" {
+		return t.JWT
+	}
 	text := fmt.Sprintf("t%d.p.s", i)
 	e.tokens[text] = t
 	return text
@@ -415,9 +421,13 @@ func (e *evaluation) authenticate() bool {
 	if e.model.JWT == nil {
 		return true
 	}
-	v := &verification{headers: e.headers, tokens: e.tokens}
+	v := &verification{headers: e.headers, tokens: e.tokens, now: e.model.JWT.now, assumed: e.assumed}
 	status := e.model.JWT.verify(v)
 	e.traceTokens(v, status)
+	if e.open = v.open; e.open != nil {
+		e.verdict.Stage = Authentication
+		return false
+	}
 	if status != jwtOK {
 		e.verdict.Stage, e.verdict.Reason = Authentication, status.describe()
 		e.answer(status.outcome())

@@ -3,13 +3,13 @@ package policy
 import (
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	security "istio.io/api/security/v1beta1"
 
@@ -18,22 +18,33 @@ import (
 
 // Requirement is what a workload's RequestAuthentications ask of tokens
 // (RA-2, RA-7).
-type Requirement struct{ Providers []Provider }
+type Requirement struct {
+	Providers []Provider
+	now       time.Time
+}
 
 // Provider is one jwtRule.
 type Provider struct {
 	Policy *mesh.RequestAuthentication
 	Index  int // in spec.jwtRules
 	Rule   *security.JWTRule
+	// Keys verify signatures; nil if neither the manifests nor Options have them
+	// (RA-19).
+	Keys *Keys
+	// KeysErr says why Envoy cannot use the rule's inline keys. It then refuses
+	// the listener with all that is in it (DP-5).
+	KeysErr error
 }
 
 // requirement joins the rules of policies, sorted by issuer.
-func requirement(policies []*mesh.RequestAuthentication) *Requirement {
-	var r Requirement
+func requirement(policies []*mesh.RequestAuthentication, o Options) *Requirement {
+	r := Requirement{now: o.Now}
 	for _, p := range policies {
 		for i, rule := range p.Spec.JwtRules {
 			if rule != nil {
-				r.Providers = append(r.Providers, Provider{p, i, rule})
+				provider := Provider{Policy: p, Index: i, Rule: rule}
+				provider.Keys, provider.KeysErr = o.keys(rule)
+				r.Providers = append(r.Providers, provider)
 			}
 		}
 	}
@@ -44,45 +55,22 @@ func requirement(policies []*mesh.RequestAuthentication) *Requirement {
 	return &r
 }
 
-// jwtStatus is the result of verifying tokens.
-type jwtStatus int
-
-const (
-	jwtOK jwtStatus = iota
-	jwtMissing
-	jwtUnknownIssuer
-	jwtMalformed
-	jwtExpired
-	jwtAudience
-	jwtSignature
-)
-
-// outcome is what a failure means to the client: 401, but 403 for an audience
-// (RA-5).
-func (s jwtStatus) outcome() (Outcome, int) {
-	if s == jwtAudience {
-		return Deny, http.StatusForbidden
-	}
-	return Unauthenticated, http.StatusUnauthorized
-}
-
-func (s jwtStatus) String() string {
-	return map[jwtStatus]string{
-		jwtMissing: "no token", jwtUnknownIssuer: "issuer is not configured", jwtMalformed: "token is malformed",
-		jwtExpired: "token is expired", jwtAudience: "audience is not allowed", jwtSignature: "signature does not verify",
-	}[s]
-}
-
 // verification is the state of one request in the JWT filter. Verified tokens
 // are taken out of the request as they go (RUN-7).
 type verification struct {
 	headers headers
-	tokens  map[string]*Token // by their text
+	tokens  map[string]*Token // those that are described, by their text
+	now     time.Time
+	// assumed answers what only keys that are not here can; open is the first
+	// question without an answer.
+	assumed map[question]bool
+	open    *openQuestion
 	payload map[string]any
 }
 
 // verify applies the requirement as Envoy does: some provider succeeds, or all
-// do with what is missing allowed (RA-7).
+// do with what is missing allowed (RA-7). It ends at once at a question that
+// cannot be answered.
 func (r *Requirement) verify(v *verification) jwtStatus {
 	r.sanitize(v.headers)
 	if isPreflight(v.headers) {
@@ -92,8 +80,8 @@ func (r *Requirement) verify(v *verification) jwtStatus {
 	if len(r.Providers) > 1 {
 		for i := range r.Providers {
 			status := r.Providers[i].verify(v)
-			if status == jwtOK {
-				return jwtOK
+			if status == jwtOK || v.open != nil {
+				return status
 			}
 			statuses = append(statuses, status)
 		}
@@ -105,8 +93,8 @@ func (r *Requirement) verify(v *verification) jwtStatus {
 			break
 		}
 	}
-	if all == jwtOK {
-		return jwtOK
+	if all == jwtOK || v.open != nil {
+		return all
 	}
 	// The last status that says more than "not mine" is told.
 	told := jwtUnknownIssuer
@@ -150,11 +138,11 @@ func (p *Provider) verify(v *verification) jwtStatus {
 		return jwtMissing
 	}
 	for _, t := range slices.Backward(tokens) {
-		token := v.tokens[t.text]
-		if status := p.check(token); status != jwtOK {
+		token := v.read(t.text)
+		if status := p.check(v, &token); status != jwtOK {
 			return status
 		}
-		p.accept(v, token, t)
+		p.accept(v, &token, t)
 	}
 	return jwtOK
 }
@@ -245,80 +233,10 @@ func cookie(h headers, name string) (string, bool) {
 	return "", false
 }
 
-// check verifies one token, in Envoy's order (RA-5); nil is a text that is no
-// token.
-func (p *Provider) check(t *Token) jwtStatus {
-	if t == nil || !t.Valid && t.Why == "malformed" || !wellTyped(t.Claims) {
-		return jwtMalformed
-	}
-	issuer, _ := t.Claims["iss"].(string)
-	if p.Rule.Issuer != "" && issuer != p.Rule.Issuer {
-		return jwtUnknownIssuer
-	}
-	if !t.Valid && t.Why == "expired" {
-		return jwtExpired
-	}
-	if !p.acceptsAudience(t.Claims["aud"]) {
-		return jwtAudience
-	}
-	if !t.Valid {
-		return jwtSignature
-	}
-	return jwtOK
-}
-
-// wellTyped tells whether the registered claims have their types (RA-5).
-func wellTyped(claims map[string]any) bool {
-	for _, name := range []string{"iss", "sub", "jti"} {
-		if v, ok := claims[name]; ok {
-			if _, isText := v.(string); !isText {
-				return false
-			}
-		}
-	}
-	for _, name := range []string{"exp", "nbf", "iat"} {
-		if v, ok := claims[name]; ok {
-			if n, isNumber := v.(float64); !isNumber || n < 0 {
-				return false
-			}
-		}
-	}
-	switch aud := claims["aud"].(type) {
-	case nil, string:
-		return true
-	case []any:
-		return !slices.ContainsFunc(aud, func(v any) bool { _, isText := v.(string); return !isText })
-	}
-	return false
-}
-
-// acceptsAudience wants any of the token's audiences to be the provider's,
-// scheme and final slash aside (RA-18).
-func (p *Provider) acceptsAudience(aud any) bool {
-	if len(p.Rule.Audiences) == 0 {
-		return true
-	}
-	bare := func(s string) string {
-		s = strings.TrimPrefix(strings.TrimPrefix(s, "https://"), "http://")
-		return strings.TrimSuffix(s, "/")
-	}
-	var given []any
-	switch v := aud.(type) {
-	case string:
-		given = []any{v}
-	case []any:
-		given = v
-	}
-	return slices.ContainsFunc(given, func(v any) bool {
-		s, ok := v.(string)
-		return ok && slices.ContainsFunc(p.Rule.Audiences, func(a string) bool { return bare(a) == bare(s) })
-	})
-}
-
 // accept records a good token and takes it out of the request unless it shall
 // be forwarded (RA-14..RA-16).
-func (p *Provider) accept(v *verification, t *Token, at found) {
-	v.payload = p.normalized(t.Claims)
+func (p *Provider) accept(v *verification, t *credential, at found) {
+	v.payload = p.normalized(t.claims)
 	if !p.Rule.ForwardOriginalToken {
 		switch {
 		case at.header != "":
@@ -328,11 +246,10 @@ func (p *Provider) accept(v *verification, t *Token, at found) {
 		}
 	}
 	if name := p.Rule.OutputPayloadToHeader; name != "" {
-		text, _ := json.Marshal(t.Claims)
-		v.headers[strings.ToLower(name)] = []string{base64.RawURLEncoding.EncodeToString(text)}
+		v.headers[strings.ToLower(name)] = []string{t.payload()}
 	}
 	for _, c := range p.Rule.OutputClaimToHeaders {
-		if text, ok := claimText(t.Claims, strings.Split(c.GetClaim(), ".")); ok {
+		if text, ok := claimText(t.claims, strings.Split(c.GetClaim(), ".")); ok {
 			v.headers[strings.ToLower(c.GetHeader())] = []string{text}
 		}
 	}
@@ -402,6 +319,3 @@ func claimText(claims map[string]any, keys []string) (string, bool) {
 	}
 	return "", false
 }
-
-// describe says why tokens failed, for people.
-func (s jwtStatus) describe() string { return fmt.Sprintf("request authentication: %v", s) }

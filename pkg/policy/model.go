@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	security "istio.io/api/security/v1beta1"
@@ -29,11 +31,34 @@ type Stages struct {
 	Audit, Deny, Allow *Stage
 }
 
+// Options are what manifests do not say. With the zero value only inline keys
+// are known, and no token is too early or too late.
+type Options struct {
+	// Keys are those that a rule without inline keys gets elsewhere, by its
+	// jwksUri, or by its issuer; "" is for all other rules (RA-19).
+	Keys map[string]*Keys
+	// Now is the time for exp and nbf of real tokens (RA-6). There is no default:
+	// callers who mean the present pass it.
+	Now time.Time
+}
+
+// keys are those of a rule: inline keys before all others. They are nil if they
+// are not known.
+func (o Options) keys(rule *security.JWTRule) (*Keys, error) {
+	if rule.Jwks != "" {
+		return ParseKeys([]byte(rule.Jwks))
+	}
+	return cmp.Or(o.Keys[cmp.Or(rule.JwksUri, rule.Issuer)], o.Keys[rule.Issuer], o.Keys[""]), nil
+}
+
 // Compile builds the model of a workload.
-func Compile(s *mesh.Snapshot, w *mesh.Workload) *Model {
+func Compile(s *mesh.Snapshot, w *mesh.Workload) *Model { return Options{}.Compile(s, w) }
+
+// Compile builds the model of a workload.
+func (o Options) Compile(s *mesh.Snapshot, w *mesh.Workload) *Model {
 	m := &Model{
 		Workload: w, TLS: mutualTLS(s, w), TrustDomains: s.TrustDomains(), Ports: map[uint32]*Port{},
-		Paths: normalization(s.Config), JWT: requirement(authentications(s, w)),
+		Paths: normalization(s.Config), JWT: requirement(authentications(s, w), o),
 	}
 	declared := s.InboundPorts(w)
 	for i := range declared {

@@ -87,11 +87,12 @@ func (l *Lines) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// Token is a JSON web token of a request.
+// Token is a JSON web token of a request: a real one, or one that is described.
 type Token struct {
 	In     string         `json:"in"` // header, param or cookie
 	Name   string         `json:"name"`
 	Prefix string         `json:"prefix,omitempty"`
+	JWT    string         `json:"jwt,omitempty"` // in its compact serialization; the rest is for described ones
 	Valid  bool           `json:"valid"`
 	Why    string         `json:"invalid,omitempty"` // signature, expired or malformed
 	Claims map[string]any `json:"claims,omitempty"`

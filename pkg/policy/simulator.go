@@ -20,18 +20,22 @@ import (
 // workload's model when it is first asked for, and may be shared.
 type Simulator struct {
 	snapshot *mesh.Snapshot
+	options  Options
 	models   sync.Map // *mesh.Workload -> func() *Model
 	outbound func() *Outbound
 }
 
 // NewSimulator answers requests to the workloads of a snapshot.
-func NewSimulator(s *mesh.Snapshot) *Simulator {
-	return &Simulator{snapshot: s, outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) })}
+func NewSimulator(s *mesh.Snapshot) *Simulator { return Options{}.NewSimulator(s) }
+
+// NewSimulator answers requests to the workloads of a snapshot.
+func (o Options) NewSimulator(s *mesh.Snapshot) *Simulator {
+	return &Simulator{snapshot: s, options: o, outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) })}
 }
 
 // Model is the enforcement model of a workload.
 func (s *Simulator) Model(w *mesh.Workload) *Model {
-	compile, _ := s.models.LoadOrStore(w, sync.OnceValue(func() *Model { return Compile(s.snapshot, w) }))
+	compile, _ := s.models.LoadOrStore(w, sync.OnceValue(func() *Model { return s.options.Compile(s.snapshot, w) }))
 	return compile.(func() *Model)()
 }
 
@@ -156,8 +160,10 @@ func (r *Request) validate() error {
 		switch {
 		case !slices.Contains([]string{"header", "param", "cookie"}, t.In) || t.Name == "":
 			return fmt.Errorf("http.tokens[%d]: expected \"in\" header, param or cookie, and a name", i)
-		case !t.Valid && !slices.Contains([]string{"signature", "expired", "malformed"}, t.Why):
-			return fmt.Errorf("http.tokens[%d]: expected \"invalid\" signature, expired or malformed, or \"valid\" true", i)
+		case t.JWT != "" && (t.Valid || t.Why != "" || t.Claims != nil):
+			return fmt.Errorf("http.tokens[%d]: expected either \"jwt\", or \"valid\", \"invalid\" and \"claims\"", i)
+		case t.JWT == "" && !t.Valid && !slices.Contains([]string{"signature", "expired", "malformed"}, t.Why):
+			return fmt.Errorf("http.tokens[%d]: expected \"jwt\", \"valid\" true, or \"invalid\" signature, expired or malformed", i)
 		}
 	}
 	return nil

@@ -145,6 +145,8 @@ func (e *evaluation) traceTokens(v *verification, status jwtStatus) {
 	issuer, _ := v.payload["iss"].(string)
 	subject, _ := v.payload["sub"].(string)
 	switch {
+	case v.open != nil:
+		step.Finding = v.open.provider.keysMissing()
 	case status != jwtOK:
 		step.Finding = status.String()
 	case isPreflight(e.headers):
@@ -153,6 +155,9 @@ func (e *evaluation) traceTokens(v *verification, status jwtStatus) {
 		step.Finding = fmt.Sprintf("the token of %s is good; it has no subject, so there is no request principal", issuer)
 	case v.payload != nil:
 		step.Finding = fmt.Sprintf("the token is good, request principal %s/%s", issuer, subject)
+	}
+	if len(v.assumed) > 0 { // of what is told all answers are yes
+		step.Finding += "; keys are missing, which here makes no difference: as if they verified the token"
 	}
 	for _, p := range e.model.JWT.Providers {
 		step.By = append(step.By, causeOf(p.Policy.Object, "spec", "jwtRules", strconv.Itoa(p.Index)))
