@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
@@ -123,7 +124,7 @@ func (o *simulateOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	simulator := policy.NewSimulator(snapshot)
+	simulator := policy.Options{Now: time.Now()}.NewSimulator(snapshot)
 	answers, err := simulator.EvaluateAll(ctx, requests, o.custom)
 	if err != nil {
 		return err
