@@ -190,12 +190,29 @@ func TestPartialAnswer(t *testing.T) {
 func TestSimulateFlags(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
-		"-f a --requests b":               "",
-		"-f a --requests - --custom deny": "",
-		"-f a":                            "no requests: give --requests FILE, or - for standard input",
-		"--requests b":                    "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY",
-		"-f - --requests -":               "standard input (-) can be read only once",
-		"-f a --requests b --custom x":    `custom "x": expected allow, deny or error`,
+		"-f a --requests b":                                 "",
+		"-f a --requests - --custom deny":                   "",
+		"-f a":                                              "no destination: give --to svc/NAME.NAMESPACE:PORT or --to deploy/NAME.NAMESPACE:PORT",
+		"-f a --to svc/b":                                   "no caller: give --from NAMESPACE/SERVICEACCOUNT, --from deploy/NAME.NAMESPACE, --principal SPIFFE-ID or --plaintext",
+		"-f a --to svc/b --plaintext":                       "",
+		"-f a --to svc/b --from c/d --plaintext":            "--from, --principal and --plaintext exclude each other",
+		"-f a --to svc/b --plaintext --tcp --path /":        "--tcp sends bytes that are no HTTP: leave out the flags of HTTP requests",
+		"-f a --to svc/b --plaintext --path x":              `path "x": expected a path that starts with /`,
+		"-f a --to svc/b --plaintext --source-ip x":         `--source-ip "x": expected an address such as 10.1.2.3`,
+		"-f a --to svc/b --plaintext --header x":            `header "x": expected NAME: VALUE`,
+		"-f a --to svc/b --plaintext --claim x":             `claim "x": expected NAME=VALUE, such as iss=https://issuer.example or groups=["admin"]`,
+		"-f a --to svc/b --plaintext --claim x=1 --token y": "--jwt, --claim and --token exclude each other",
+		"-f a --to svc/b --plaintext -o jsonl":              `output "jsonl": expected text, json or yaml; jsonl is for --requests`,
+		"-f a --to svc/b --requests c":                      "--to is for one request, and --requests reads many: leave one of them out",
+		"-f a --requests c -o json":                         `output "json": with --requests expected jsonl`,
+		"-f a --from-cluster --requests c":                  "--from-cluster and manifests exclude each other",
+		"-f a --context x --requests c":                     "--context is for --from-cluster",
+		"-f a --requests c -n x -A":                         "--namespace and --all-namespaces exclude each other",
+		"-f a --requests c --pod-template x":                `pod template "x": expected Kind.group=path, such as Rollout.argoproj.io=spec.template`,
+		"--from-cluster --requests c":                       "",
+		"--requests b":                                      "no input: give -f FILE, DIRECTORY, ADDRESS or -, or -k DIRECTORY",
+		"-f - --requests -":                                 "standard input (-) can be read only once",
+		"-f a --requests b --custom x":                      `custom "x": expected allow, deny or error`,
 	} {
 		cmd := newSimulateCmd(genericiooptions.NewTestIOStreamsDiscard(), func(context.Context, *simulateOptions) error { return nil })
 		if err := parse(cmd, strings.Fields(args)...); err != want {

@@ -15,71 +15,46 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
-	"github.com/meshctl/meshctl/pkg/inject"
-	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
-
-// snapshotFlags say which manifests make up the mesh.
-type snapshotFlags struct {
-	input      inputFlags
-	meshConfig string
-	namespace  string
-}
-
-func (f *snapshotFlags) register(cmd *cobra.Command) {
-	f.input.register(cmd.Flags())
-	cmd.Flags().StringVar(&f.meshConfig, "mesh-config", "", "mesh config: the raw config, its ConfigMap, or a stream that holds it")
-	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of objects that name none")
-}
-
-// load reads the mesh.
-func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStreams) (*mesh.Snapshot, error) {
-	loaded, err := f.input.load(ctx, streams.In, streams.ErrOut)
-	if err != nil {
-		return nil, err
-	}
-	o := mesh.Options{Namespace: f.namespace}
-	if f.meshConfig != "" {
-		text, err := os.ReadFile(f.meshConfig)
-		if err != nil {
-			return nil, err
-		}
-		if text, err = inject.ExtractConfigMap(f.meshConfig, text, inject.MeshConfigMap, "", "mesh"); err != nil {
-			return nil, err
-		}
-		if o.Config, err = mesh.ParseConfig(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", f.meshConfig, err)
-		}
-	}
-	return mesh.Build(loaded, o)
-}
 
 type simulateOptions struct {
 	streams  genericiooptions.IOStreams
 	snapshot snapshotFlags
+	question questionFlags
 	requests string
 	custom   string
+	jwks     []string
 	output   string
+	now      func() time.Time
 }
 
 func newSimulateCmd(streams genericiooptions.IOStreams, runF func(context.Context, *simulateOptions) error) *cobra.Command {
-	o := &simulateOptions{streams: streams}
+	o := &simulateOptions{streams: streams, now: time.Now}
 	cmd := &cobra.Command{
-		Use:   "simulate -f FILE|DIRECTORY|ADDRESS|- --requests FILE",
+		Use:   "simulate -f FILE|DIRECTORY|ADDRESS|- --from CALLER --to DESTINATION",
 		Short: "Decide requests as istiod's configuration and Envoy would",
-		Long: `Decide requests as a sidecar would that runs istiod's configuration for these
-manifests: mTLS mode, tokens, and the policies of every action.
+		Long: `Decide what becomes of a request: which TLS the caller's sidecar sends and whom
+it trusts, which filter chain takes the connection, tokens, and the policies of
+every action. Each stage names the policy, the rule and its place; a denial
+names the rule that came nearest and what it lacked.
 
---requests reads one JSON object a line and answers each with one line. A
-verdict is allow, deny (403 or a closed connection), unauthenticated (401),
+A verdict is allow, deny (403 or a closed connection), unauthenticated (401),
 refused (no filter chain, or TLS fails), rejected (400, before any policy), or
-unknown, where an external authorizer decides and --custom does not say how.
+unknown, where something outside of the manifests decides: an external
+authorizer (--custom says what it answers), keys at a jwksUri (--jwks says what
+it serves), an address that nobody told.
 
-Exit status: 0 all requests were answered, 2 the input cannot be read, 3 some
-verdict is unknown.`,
-		Example: `  meshctl policy simulate -f manifests/ --requests requests.jsonl
-  meshctl policy simulate -f manifests/ --mesh-config mesh.yaml --requests - -o jsonl --custom deny`,
+--requests answers many requests in one run: it reads one JSON object a line and
+answers each with one line.
+
+Exit status: 0 allow, or all --requests answered; 1 any other verdict; 2 the
+input cannot be read or names what is not there; 3 unknown.`,
+		Example: `  meshctl policy simulate -f manifests/ --from deploy/web.shop --to svc/cart.shop:80 --method POST --path /items
+  meshctl policy simulate -f manifests/ --plaintext --to deploy/cart.shop:8080
+  meshctl policy simulate -f manifests/ --from shop/web --to svc/cart.shop:80 --claim iss=https://issuer.example --claim sub=alice
+  meshctl policy simulate -f manifests/ --mesh-config mesh.yaml --requests requests.jsonl -o jsonl --custom deny`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
@@ -92,44 +67,128 @@ verdict is unknown.`,
 		},
 	}
 	o.snapshot.register(cmd)
+	o.question.register(cmd)
 	cmd.Flags().StringVar(&o.requests, "requests", "", "requests to decide: a file with one JSON object a line, or - for standard input")
 	cmd.Flags().StringVar(&o.custom, "custom", "", "what external authorizers answer: allow, deny or error")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "jsonl", "format: jsonl, one verdict a line")
+	cmd.Flags().StringArrayVar(&o.jwks, "jwks", nil, "what a jwksUri serves: FILE, or JWKSURI=FILE or ISSUER=FILE; repeatable")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "format: text, json or yaml (default text); with --requests: jsonl")
 	return cmd
 }
 
 func (o *simulateOptions) complete(cmd *cobra.Command) error {
-	if err := o.snapshot.input.complete(cmd, nil); err != nil {
+	if err := o.snapshot.complete(cmd, nil); err != nil {
 		return err
 	}
+	if !slices.Contains([]string{"", "allow", "deny", "error"}, o.custom) {
+		return usagef(cmd, "custom %q: expected allow, deny or error", o.custom)
+	}
+	if o.requests == "" {
+		if !slices.Contains([]string{"", "text", "json", "yaml"}, o.output) {
+			return usagef(cmd, "output %q: expected text, json or yaml; jsonl is for --requests", o.output)
+		}
+		return o.question.complete(cmd)
+	}
+	for _, name := range o.question.names() {
+		if cmd.Flags().Changed(name) {
+			return usagef(cmd, "--%s is for one request, and --requests reads many: leave one of them out", name)
+		}
+	}
 	switch {
-	case o.requests == "":
-		return usagef(cmd, "no requests: give --requests FILE, or - for standard input")
 	case o.requests == "-" && slices.Contains(o.snapshot.input.filenames, "-"):
 		return usagef(cmd, "standard input (-) can be read only once")
-	case !slices.Contains([]string{"", "allow", "deny", "error"}, o.custom):
-		return usagef(cmd, "custom %q: expected allow, deny or error", o.custom)
-	case o.output != "jsonl":
-		return usagef(cmd, "output %q: expected jsonl", o.output)
+	case o.output != "" && o.output != "jsonl":
+		return usagef(cmd, "output %q: with --requests expected jsonl", o.output)
 	}
 	return nil
 }
 
 func (o *simulateOptions) run(ctx context.Context) error {
+	options, err := policyOptions(o.jwks, o.now())
+	if err != nil {
+		return err
+	}
 	snapshot, err := o.snapshot.load(ctx, o.streams)
 	if err != nil {
 		return err
 	}
+	simulator := options.NewSimulator(snapshot)
+	if o.requests != "" {
+		return o.answerAll(ctx, simulator)
+	}
+	q, err := o.question.question(snapshot, o.snapshot.defaultNamespace())
+	if err != nil {
+		return err
+	}
+	q.Custom = o.custom
+	answer, err := simulator.Ask(q)
+	if err != nil {
+		return err
+	}
+	if err := o.print(newSimulation(q, answer)); err != nil {
+		return err
+	}
+	return judge(answer)
+}
+
+// judge makes the exit status of an answer.
+func judge(a policy.Answer) error {
+	switch a.Outcome {
+	case policy.Allow:
+		return nil
+	case policy.Unknown:
+		return partial{"verdict unknown: " + a.Reason}
+	}
+	return negative{"verdict " + string(a.Outcome)}
+}
+
+func (o *simulateOptions) print(s simulation) error {
+	switch o.output {
+	case "json":
+		return printer.JSON(o.streams.Out, s)
+	case "yaml":
+		return printer.YAML(o.streams.Out, s)
+	}
+	return printSimulation(o.streams.Out, s)
+}
+
+// policyOptions are what manifests do not say.
+func policyOptions(jwks []string, now time.Time) (policy.Options, error) {
+	options := policy.Options{Keys: map[string]*policy.Keys{}, Now: now}
+	for _, given := range jwks {
+		name, file := splitKeys(given)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return options, err
+		}
+		if options.Keys[name], err = policy.ParseKeys(text); err != nil {
+			return options, fmt.Errorf("%s: %w", file, err)
+		}
+	}
+	return options, nil
+}
+
+// splitKeys reads NAME=FILE, where the name may be an address with = in it, or
+// FILE alone.
+func splitKeys(given string) (name, file string) {
+	for i := len(given) - 1; i > 0; i-- {
+		if given[i] == '=' {
+			return given[:i], given[i+1:]
+		}
+	}
+	return "", given
+}
+
+// answerAll decides the requests of --requests.
+func (o *simulateOptions) answerAll(ctx context.Context, simulator *policy.Simulator) error {
 	requests, err := o.read()
 	if err != nil {
 		return err
 	}
-	simulator := policy.Options{Now: time.Now()}.NewSimulator(snapshot)
 	answers, err := simulator.EvaluateAll(ctx, requests, o.custom)
 	if err != nil {
 		return err
 	}
-	return o.print(answers)
+	return o.printAll(answers)
 }
 
 func (o *simulateOptions) read() ([]policy.Request, error) {
@@ -144,15 +203,18 @@ func (o *simulateOptions) read() ([]policy.Request, error) {
 	return requests, errors.Join(err, f.Close())
 }
 
-// print writes one verdict a line. One that is unknown makes the answer partial.
-func (o *simulateOptions) print(verdicts []policy.Verdict) error {
+// printAll writes one verdict a line. One that is unknown makes the answer
+// partial.
+func (o *simulateOptions) printAll(verdicts []policy.Verdict) error {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	unknown := 0
+	unknown, first := 0, ""
 	for i := range verdicts {
 		if verdicts[i].Outcome == policy.Unknown {
-			unknown++
+			if unknown++; first == "" {
+				first = fmt.Sprintf("request %q: %s", verdicts[i].ID, verdicts[i].Reason)
+			}
 		}
 		if err := encoder.Encode(&verdicts[i]); err != nil {
 			return err
@@ -166,7 +228,7 @@ func (o *simulateOptions) print(verdicts []policy.Verdict) error {
 		return err
 	}
 	if unknown > 0 {
-		return partial{fmt.Sprintf("%d of %d verdicts are unknown: an external authorizer decides; --custom says what it answers", unknown, len(verdicts))}
+		return partial{fmt.Sprintf("%d of %d verdicts are unknown; the first: %s", unknown, len(verdicts), first)}
 	}
 	return nil
 }

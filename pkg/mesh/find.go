@@ -25,8 +25,8 @@ func IsKind(asked, kind string) bool {
 }
 
 // FindWorkload finds "KIND/NAME", "KIND/NAME.NAMESPACE" or "NAMESPACE/NAME"; a
-// name without a namespace is looked for in the given one. It fails with the
-// names that are near.
+// name without a namespace is looked for in the given one, and in all if that is
+// empty. It fails with the names that are near.
 func (s *Snapshot) FindWorkload(reference, namespace string) (*Workload, error) {
 	kind, name, ok := strings.Cut(reference, "/")
 	if !ok || name == "" || kind == "" {
@@ -38,13 +38,34 @@ func (s *Snapshot) FindWorkload(reference, namespace string) (*Workload, error) 
 		}
 	}
 	for _, at := range splits(name, namespace) {
-		for _, w := range s.named[at.namespace+"/"+at.name] {
+		var found []*Workload
+		for _, w := range s.workloadsAt(at) {
 			if IsKind(kind, w.Kind) {
-				return w, nil
+				found = append(found, w)
 			}
+		}
+		switch {
+		case len(found) == 1:
+			return found[0], nil
+		case len(found) > 1:
+			return nil, fmt.Errorf("workload %s is in several namespaces, name one: %s.%s, %s.%s", reference, name, found[0].Namespace, name, found[1].Namespace)
 		}
 	}
 	return nil, fmt.Errorf("no workload %s in the manifests%s", reference, s.nearWorkloads(name, namespace))
+}
+
+// workloadsAt are those of a name, in all namespaces if it has none.
+func (s *Snapshot) workloadsAt(at place) []*Workload {
+	if at.namespace != "" {
+		return s.named[at.namespace+"/"+at.name]
+	}
+	var all []*Workload
+	for _, w := range s.Workloads {
+		if w.Name == at.name {
+			all = append(all, w)
+		}
+	}
+	return all
 }
 
 // kindNamed finds the kind of a workload that a word names.
@@ -68,8 +89,9 @@ func (s *Snapshot) IsWorkloadKind(word string) bool {
 	return ok || IsKind(word, "WorkloadEntry") || IsKind(word, "WorkloadGroup")
 }
 
-// FindService finds "NAME" or "NAME.NAMESPACE", or a host of a ServiceEntry. It
-// fails with the names that are near.
+// FindService finds "NAME" or "NAME.NAMESPACE", or a host of a ServiceEntry; a
+// name without a namespace is looked for in the given one, and in all if that is
+// empty. It fails with the names that are near.
 func (s *Snapshot) FindService(name, namespace string) (*Service, error) {
 	if found := s.hosts[name]; len(found) > 0 {
 		return found[0], nil
@@ -77,6 +99,16 @@ func (s *Snapshot) FindService(name, namespace string) (*Service, error) {
 	for _, at := range splits(strings.TrimSuffix(name, ".svc"), namespace) {
 		if v := s.Service(at.namespace, at.name); v != nil {
 			return v, nil
+		}
+		if at.namespace != "" {
+			continue
+		}
+		found := slices.DeleteFunc(slices.Clone(s.Services), func(v *Service) bool { return v.Entry != nil || v.Name != at.name })
+		switch {
+		case len(found) == 1:
+			return found[0], nil
+		case len(found) > 1:
+			return nil, fmt.Errorf("Service %s is in several namespaces, name one: %s.%s, %s.%s", name, name, found[0].Namespace, name, found[1].Namespace)
 		}
 	}
 	var all []string

@@ -38,6 +38,7 @@ type Reason string
 const (
 	Assumed         Reason = "assumed"          // nothing in the files tells
 	CarriesProxy    Reason = "carries-proxy"    // a container istio-proxy
+	CarriesNone     Reason = "carries-none"     // its pods are there, and have none
 	InjectLabel     Reason = "inject-label"     // sidecar.istio.io/inject of the pod
 	RevisionLabel   Reason = "revision-label"   // istio.io/rev of the pod
 	TLSModeLabel    Reason = "tls-mode-label"   // security.istio.io/tlsMode of the pod
@@ -55,6 +56,7 @@ func (m Membership) Describe() string {
 	return map[Reason]string{
 		Assumed:         "nothing in the files says so; it is assumed",
 		CarriesProxy:    "its pod has the container istio-proxy",
+		CarriesNone:     "its pods have no container istio-proxy",
 		InjectLabel:     "its pod says so with " + injectLabel,
 		RevisionLabel:   "its pod asks for a revision with " + revisionLabel,
 		TLSModeLabel:    "its label " + tlsModeLabel + " says so",
@@ -105,11 +107,44 @@ func podMembership(w *Workload, pod *corev1.PodSpec, path []string) Membership {
 	return Membership{Reason: Assumed}
 }
 
+// foldOwned takes out the workloads that a controller of the snapshot made. Its
+// pods show whether they have a proxy.
+func (s *Snapshot) foldOwned() {
+	byKind := map[string]*Workload{}
+	key := func(w *Workload, owned string) string { return w.Namespace + "/" + owned }
+	for _, w := range s.Workloads {
+		byKind[key(w, w.Kind+"/"+w.Name)] = w
+	}
+	maker := func(w *Workload) *Workload {
+		for range 4 { // a Pod, its ReplicaSet or Job, a Deployment or CronJob
+			next := byKind[key(w, w.owner)]
+			if w.owner == "" || next == nil || next == w {
+				break
+			}
+			w = next
+		}
+		return w
+	}
+	s.Workloads = slices.DeleteFunc(s.Workloads, func(w *Workload) bool {
+		top := maker(w)
+		if top == w {
+			return false
+		}
+		if w.Kind == "Pod" && top.Membership.Reason != CarriesProxy {
+			top.Membership = w.Membership
+			if w.Membership.Reason != CarriesProxy {
+				top.Membership = Membership{Reason: CarriesNone, At: w.Location}
+			}
+		}
+		return true
+	})
+}
+
 // joinNamespace adds to what the pod says what its namespace does, as the
 // cluster's webhook weighs them: a namespace that turns injection off wins over
 // a pod that wants it.
 func (s *Snapshot) joinNamespace(w *Workload, assumeOutside bool) {
-	if w.Membership.Reason == CarriesProxy || w.Membership.Reason == HostNetwork || w.isMachine() {
+	if slices.Contains([]Reason{CarriesProxy, CarriesNone, HostNetwork}, w.Membership.Reason) || w.isMachine() {
 		return
 	}
 	if slices.Contains([]string{"kube-system", "kube-public", "kube-node-lease", "local-path-storage"}, w.Namespace) {

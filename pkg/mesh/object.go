@@ -18,6 +18,7 @@ type Object struct {
 	Labels, Annotations map[string]string
 	Created             time.Time // zero if the manifest does not say
 
+	owner    string // "Kind/name" of the controller that made it, "" for none
 	text     json.RawMessage
 	document *manifest.Document
 	path     []string // to the object within the document
@@ -55,6 +56,11 @@ type head struct {
 		Labels            map[string]string `json:"labels"`
 		Annotations       map[string]string `json:"annotations"`
 		CreationTimestamp *time.Time        `json:"creationTimestamp"`
+		OwnerReferences   []struct {
+			Kind       string `json:"kind"`
+			Name       string `json:"name"`
+			Controller bool   `json:"controller"`
+		} `json:"ownerReferences"`
 	} `json:"metadata"`
 	Items []json.RawMessage `json:"items"`
 }
@@ -110,6 +116,11 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 	}
 	if path != nil {
 		o.Location = document.Locate(path...)
+	}
+	for _, owner := range h.Metadata.OwnerReferences {
+		if owner.Controller {
+			o.owner = owner.Kind + "/" + owner.Name
+		}
 	}
 	if h.Metadata.CreationTimestamp != nil {
 		o.Created = *h.Metadata.CreationTimestamp

@@ -207,6 +207,7 @@ func (s *Snapshot) index(assumeOutside bool) {
 	slices.SortStableFunc(s.Workloads, func(a, b *Workload) int {
 		return strings.Compare(a.Namespace+"\x00"+a.Kind+"\x00"+a.Name, b.Namespace+"\x00"+b.Kind+"\x00"+b.Name)
 	})
+	s.foldOwned()
 	for _, v := range s.Services {
 		s.servicesIn[v.Namespace] = append(s.servicesIn[v.Namespace], v)
 		s.hosts[v.Hostname] = append(s.hosts[v.Hostname], v)

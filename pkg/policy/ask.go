@@ -102,6 +102,9 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 		a.Verdict = *stop
 		a.Trace = append(a.Trace, Step{Stage: Transport, Finding: stop.Reason, By: membershipCauses(target.Workload)})
 	} else {
+		if target.Workload.Membership.Reason == mesh.Assumed {
+			a.Trace = append(a.Trace, Step{Stage: Transport, Finding: "nothing in the files says whether the workload has a sidecar; it is assumed to have one"})
+		}
 		r := sent.request
 		r.To = Destination{Namespace: target.Workload.Namespace, Workload: target.Workload.Name, Port: a.Port, IP: q.DestinationIP}
 		verdict, trace := s.Model(target.Workload).Explain(&r)

@@ -35,6 +35,21 @@ type Stage struct {
 	Shadow *RuleSet
 }
 
+// enforced are the rules that decide; nil if there is no such stage.
+func (s *Stage) enforced() *RuleSet {
+	if s == nil {
+		return nil
+	}
+	return s.Enforced
+}
+
+func (s *Stage) shadow() *RuleSet {
+	if s == nil {
+		return nil
+	}
+	return s.Shadow
+}
+
 // RuleSet is sorted by rule ID, as Envoy looks at it (EV-7).
 type RuleSet struct {
 	Rules []Rule

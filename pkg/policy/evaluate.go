@@ -275,30 +275,32 @@ func (e *evaluation) deny(stage StageName, status int, by string, rule *Rule) {
 // stages runs CUSTOM, authentication, DENY and ALLOW; AUDIT never decides. It is
 // false if one of them ended the request.
 func (e *evaluation) stages(s *Stages, authenticate func() bool) bool {
+	if len(s.Custom) == 0 {
+		e.traceNone(CustomAction, "no policy asks an external authorizer")
+	}
 	if !e.custom(s.Custom) {
 		return false
 	}
-	if authenticate != nil && !authenticate() {
+	if authenticate == nil {
+		e.traceNone(Authentication, "tokens are not looked for in a byte stream")
+	} else if !authenticate() {
 		return false
 	}
-	if s.Audit != nil {
-		e.traceAudit(s.Audit)
+	e.traceAudit(s.Audit.enforced())
+	e.shadow(s.Deny.shadow(), DenyAction)
+	if !e.denies(s.Deny.enforced()) {
+		return false
 	}
-	if s.Deny != nil {
-		e.shadow(s.Deny.Shadow, DenyAction)
-		if !e.denies(s.Deny.Enforced) {
-			return false
-		}
-	}
-	if s.Allow != nil {
-		e.shadow(s.Allow.Shadow, AllowAction)
-		return e.allows(s.Allow.Enforced)
-	}
-	return true
+	e.shadow(s.Allow.shadow(), AllowAction)
+	return e.allows(s.Allow.enforced())
 }
 
 // denies runs the enforced DENY rules; it is false if one ended the request.
 func (e *evaluation) denies(set *RuleSet) bool {
+	if set == nil {
+		e.traceNone(DenyAction, "no policy")
+		return true
+	}
 	rule, open := set.find(e.facts)
 	e.traceRules(DenyAction, set, rule, open)
 	if rule != nil {
@@ -312,6 +314,7 @@ func (e *evaluation) denies(set *RuleSet) bool {
 // allows runs the enforced ALLOW rules; without any, all is allowed.
 func (e *evaluation) allows(set *RuleSet) bool {
 	if set == nil {
+		e.traceNone(AllowAction, "no policy: what is not denied is allowed")
 		return true
 	}
 	rule, open := set.find(e.facts)
@@ -409,7 +412,7 @@ func (e *evaluation) custom(all []CustomStage) bool {
 			}
 		default:
 			e.verdict.Outcome, e.verdict.Stage, e.verdict.By, e.verdict.Rule = Unknown, CustomAction, rule.ID, rule
-			e.verdict.Reason = fmt.Sprintf("external authorizer %q decides", c.Provider)
+			e.verdict.Reason = fmt.Sprintf("external authorizer %q decides; --custom says what it answers", c.Provider)
 			return false
 		}
 	}
@@ -419,6 +422,7 @@ func (e *evaluation) custom(all []CustomStage) bool {
 // authenticate verifies the tokens of a request.
 func (e *evaluation) authenticate() bool {
 	if e.model.JWT == nil {
+		e.traceNone(Authentication, "no RequestAuthentication: tokens are not looked at")
 		return true
 	}
 	v := &verification{headers: e.headers, tokens: e.tokens, now: e.model.JWT.now, assumed: e.assumed}

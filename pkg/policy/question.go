@@ -167,3 +167,27 @@ func workloadPort(s *mesh.Snapshot, w *mesh.Workload, port string) (Callee, erro
 	}
 	return Callee{}, fmt.Errorf("%s has no port %s: %s", w, port, hint)
 }
+
+// Traffic is what the callee's port carries.
+func (c Callee) Traffic(s *mesh.Snapshot) mesh.Traffic {
+	if c.Service != nil {
+		return c.Port.Protocol.Traffic()
+	}
+	for _, p := range s.InboundPorts(c.Workload) {
+		if uint32(p.Number) == c.Number { //nolint:gosec // a port
+			return p.Protocol.Traffic()
+		}
+	}
+	return mesh.SniffedTraffic
+}
+
+// Authority is what a client that names the callee puts into its requests.
+func (c Callee) Authority() string {
+	if c.Service == nil {
+		return fmt.Sprintf("%s:%d", c.Workload.Name, c.Number)
+	}
+	if c.Port.Number == 80 {
+		return c.Service.Hostname
+	}
+	return fmt.Sprintf("%s:%d", c.Service.Hostname, c.Port.Number)
+}

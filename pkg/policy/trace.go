@@ -71,6 +71,13 @@ func causesOf(rules []*Rule) []Cause {
 
 func (e *evaluation) note(s Step) { *e.trace = append(*e.trace, s) }
 
+// traceNone tells of a stage that is not there.
+func (e *evaluation) traceNone(stage StageName, finding string) {
+	if e.trace != nil {
+		e.note(Step{Stage: stage, Finding: finding})
+	}
+}
+
 // traceTransport tells which filter chain takes the connection.
 func (e *evaluation) traceTransport(port *Port, tls bool) {
 	if e.trace == nil {
@@ -188,11 +195,11 @@ func (e *evaluation) traceCustom(c *CustomStage, asks, denied *Rule) {
 }
 
 // traceAudit tells which requests are only noted.
-func (e *evaluation) traceAudit(s *Stage) {
-	if e.trace == nil || s.Enforced == nil {
+func (e *evaluation) traceAudit(set *RuleSet) {
+	if e.trace == nil || set == nil {
 		return
 	}
-	step := Step{Stage: AuditAction, Finding: "no AUDIT rule matches", Matched: s.Enforced.all(e.facts)}
+	step := Step{Stage: AuditAction, Finding: "no AUDIT rule matches", Matched: set.all(e.facts)}
 	if step.Matched != nil {
 		step.Finding = "matches, and is only noted"
 	}
@@ -213,7 +220,7 @@ func (e *evaluation) traceShadow(stage StageName, set *RuleSet, result *Shadow) 
 // traceRules tells which rules of an action match or, where none of an ALLOW
 // stage does, which came nearest.
 func (e *evaluation) traceRules(stage StageName, set *RuleSet, rule, open *Rule) {
-	if e.trace == nil || set == nil {
+	if e.trace == nil {
 		return
 	}
 	step := Step{Stage: stage, Matched: set.all(e.facts)}

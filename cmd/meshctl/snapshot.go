@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+
+	"github.com/meshctl/meshctl/internal/cluster"
+	"github.com/meshctl/meshctl/pkg/inject"
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// snapshotFlags say which objects make up the mesh: manifests, or a cluster's.
+type snapshotFlags struct {
+	input          inputFlags
+	meshConfig     string
+	namespace      string
+	allNamespaces  bool
+	podTemplates   []string
+	assumeInjected bool
+
+	fromCluster    bool
+	access         cluster.Access
+	istioNamespace string
+	revision       string
+}
+
+func (f *snapshotFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	f.input.register(flags)
+	flags.StringVar(&f.meshConfig, "mesh-config", "", "mesh config: the raw config, its ConfigMap, or a stream that holds it")
+	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of objects and of names that come without one (default \"default\")")
+	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "look for names that come without a namespace in all of them")
+	flags.StringSliceVar(&f.podTemplates, "pod-template", nil, "another kind that runs pods: Kind.group=path, such as CloneSet.apps.kruise.io=spec.template; repeatable")
+	flags.BoolVar(&f.assumeInjected, "assume-injected", true, "take a workload for one with a sidecar where nothing in the manifests tells")
+	flags.BoolVar(&f.fromCluster, "from-cluster", false, "read the objects and the mesh config of a cluster; nothing there is changed")
+	flags.StringVar(&f.access.Kubeconfig, "kubeconfig", "", "kubeconfig file, with --from-cluster")
+	flags.StringVar(&f.access.Context, "context", "", "kubeconfig context, with --from-cluster")
+	flags.DurationVar(&f.access.Timeout, "cluster-timeout", 10*time.Second, "how long to wait for each answer of the cluster")
+	flags.StringVar(&f.istioNamespace, "istio-namespace", "istio-system", "namespace of the control plane, with --from-cluster")
+	flags.StringVar(&f.revision, "revision", "", "control plane revision, with --from-cluster")
+}
+
+// complete refuses flags that cannot be meant, before anything is read.
+func (f *snapshotFlags) complete(cmd *cobra.Command, args []string) error {
+	if _, err := f.templates(); err != nil {
+		return usageError{err, cmd.CommandPath()}
+	}
+	if f.allNamespaces && f.namespace != "" {
+		return usagef(cmd, "--namespace and --all-namespaces exclude each other")
+	}
+	if f.fromCluster {
+		if len(f.input.filenames)+len(args) > 0 || f.input.kustomize != "" {
+			return usagef(cmd, "--from-cluster and manifests exclude each other")
+		}
+		return nil
+	}
+	for _, name := range []string{"kubeconfig", "context", "revision", "istio-namespace"} {
+		if cmd.Flags().Changed(name) {
+			return usagef(cmd, "--%s is for --from-cluster", name)
+		}
+	}
+	return f.input.complete(cmd, args)
+}
+
+// defaultNamespace is that of names that come without one; "" is all.
+func (f *snapshotFlags) defaultNamespace() string {
+	switch {
+	case f.allNamespaces:
+		return ""
+	case f.namespace == "":
+		return "default"
+	}
+	return f.namespace
+}
+
+func (f *snapshotFlags) templates() ([]mesh.PodTemplate, error) {
+	var all []mesh.PodTemplate
+	for _, text := range f.podTemplates {
+		t, err := mesh.ParsePodTemplate(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// load reads the mesh.
+func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStreams) (*mesh.Snapshot, error) {
+	templates, err := f.templates()
+	if err != nil {
+		return nil, err
+	}
+	o := mesh.Options{Namespace: f.namespace, PodTemplates: templates, AssumeOutside: !f.assumeInjected}
+	if o.Config, err = f.readMeshConfig(); err != nil {
+		return nil, err
+	}
+	if f.fromCluster {
+		return f.loadCluster(ctx, o)
+	}
+	loaded, err := f.input.load(ctx, streams.In, streams.ErrOut)
+	if err != nil {
+		return nil, err
+	}
+	return mesh.Build(loaded, o)
+}
+
+// readMeshConfig is nil without --mesh-config.
+func (f *snapshotFlags) readMeshConfig() (*meshconfig.MeshConfig, error) {
+	if f.meshConfig == "" {
+		return nil, nil //nolint:nilnil // the default is meant
+	}
+	text, err := os.ReadFile(f.meshConfig)
+	if err != nil {
+		return nil, err
+	}
+	if text, err = inject.ExtractConfigMap(f.meshConfig, text, inject.MeshConfigMap, "", "mesh"); err != nil {
+		return nil, err
+	}
+	config, err := mesh.ParseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.meshConfig, err)
+	}
+	return config, nil
+}
+
+// loadCluster reads the mesh of a cluster.
+func (f *snapshotFlags) loadCluster(ctx context.Context, o mesh.Options) (*mesh.Snapshot, error) {
+	client, err := cluster.Connect(f.access)
+	if err != nil {
+		return nil, err
+	}
+	if o.Config == nil {
+		name := inject.MeshConfigMap
+		if f.revision != "" && f.revision != "default" {
+			name += "-" + f.revision
+		}
+		m, err := client.ConfigMap(ctx, f.istioNamespace, name)
+		if err != nil {
+			return nil, err
+		}
+		if o.Config, err = mesh.ParseConfig([]byte(m.Data["mesh"])); err != nil {
+			return nil, fmt.Errorf("ConfigMap %s/%s: %w", f.istioNamespace, name, err)
+		}
+	}
+	var objects []*manifest.Stream
+	for _, resource := range cluster.MeshResources() {
+		list, err := client.List(ctx, resource)
+		if err != nil {
+			return nil, err
+		}
+		stream, err := manifest.Read(resource.Plural, list)
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, stream)
+	}
+	return mesh.Build(objects, o)
+}
