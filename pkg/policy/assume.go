@@ -6,37 +6,37 @@ import (
 	"reflect"
 )
 
-// question is whether the keys at a source verify a token.
-type question struct{ source, token string }
+// unverified is a token at keys that are not here.
+type unverified struct{ source, token string }
 
-// openQuestion is one that the keys at hand do not answer.
-type openQuestion struct {
-	question
+// pending is one that decides whether the request goes on.
+type pending struct {
+	unverified
 	provider *Provider
 }
 
-// signature verifies a real token, unless its provider's keys are not here. Who
-// asks for the same keys and the same token again gets the same answer.
+// signature verifies a real token, unless its provider's keys are not here. The
+// same token at the same keys is assumed to be the same each time.
 func (p *Provider) signature(v *verification, c *credential) jwtStatus {
 	if p.Keys != nil {
 		return p.Keys.verify(c.real)
 	}
-	q := question{source: p.Rule.JwksUri, token: c.text}
-	if q.source == "" {
-		q.source = p.Rule.Issuer // OpenID Connect discovery
+	u := unverified{source: p.Rule.JwksUri, token: c.text}
+	if u.source == "" {
+		u.source = p.Rule.Issuer // OpenID Connect discovery
 	}
-	verifies, answered := v.assumed[q]
+	verifies, answered := v.assumed[u]
 	switch {
 	case p.KeysErr != nil || !answered:
-		v.open = &openQuestion{q, p}
-		return jwtOpen
+		v.pending = &pending{u, p}
+		return jwtPending
 	case verifies:
 		return jwtOK
 	}
 	return jwtSignature
 }
 
-// maxAssumed limits how many open questions are followed for one request.
+// maxAssumed limits how many assumptions are made for one request.
 const maxAssumed = 8
 
 // decide runs a request. Where keys are missing it looks at what follows if they
@@ -44,12 +44,12 @@ const maxAssumed = 8
 // difference they leave the verdict unknown.
 func (e *evaluation) decide() {
 	e.run()
-	if e.open == nil {
+	if e.pending == nil {
 		e.settle()
 		return
 	}
-	e.verdict.Outcome, e.verdict.Reason = Unknown, "request authentication: "+e.open.provider.keysMissing()
-	if e.open.provider.KeysErr != nil || len(e.assumed) == maxAssumed {
+	e.verdict.Outcome, e.verdict.Reason = Unknown, "request authentication: "+e.pending.provider.keysMissing()
+	if e.pending.provider.KeysErr != nil || len(e.assumed) == maxAssumed {
 		return
 	}
 	good, bad := e.assume(true), e.assume(false)
@@ -60,9 +60,10 @@ func (e *evaluation) decide() {
 	e.verdict.Reason += fmt.Sprintf("; %s if they verify the token, %s if they do not", good.verdict.Outcome, bad.verdict.Outcome)
 }
 
-// assume decides the request with an answer to the open question.
+// assume decides the request as if the keys verified the pending token, or did
+// not.
 func (e *evaluation) assume(verifies bool) *evaluation {
-	next := &evaluation{model: e.model, request: e.request, assumed: map[question]bool{e.open.question: verifies}}
+	next := &evaluation{model: e.model, request: e.request, assumed: map[unverified]bool{e.pending.unverified: verifies}}
 	maps.Copy(next.assumed, e.assumed)
 	next.verdict = Verdict{ID: e.request.ID, Stage: Transport}
 	if e.trace != nil {

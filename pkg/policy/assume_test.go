@@ -19,7 +19,6 @@ func TestMissingKeys(t *testing.T) {
 	token := func(claims string) string { return crafted(k.secret, `{"alg":"HS256"}`, claims) }
 	good, expired := token(`{"iss":"a","aud":"web","sub":"s"}`), token(`{"iss":"a","exp":1}`)
 	forged := crafted([]byte("another"), `{"alg":"HS256"}`, `{"iss":"a","aud":"web","sub":"s"}`)
-	at := func(in, name, jwt string) change { return tokenIn(in, name, jwt) }
 	asked := allowWhen("request.headers[authorization]", "values: ['*']")
 	const unknown = "unknown 0"
 	tests := []struct {
@@ -40,13 +39,15 @@ func TestMissingKeys(t *testing.T) {
 		{"DP-40 in the other order", jwtPolicy("issuer: a, "+inline, away), request(bearer(good)), "allow 200"},
 		{"DP-40 the other provider's keys are others", jwtPolicy(away, "issuer: a, "+inline), request(bearer(forged)), unknown},
 		{"DP-40 the other provider wants another audience", jwtPolicy(away, "issuer: a, audiences: [api], "+inline), request(bearer(good)), unknown},
-		{"RA-8c good token of another rule", jwtPolicy("issuer: a, jwksUri: https://keys/, fromParams: [t]", "issuer: a, "+inline), request(bearer(good), at("param", "t", good)), "allow 200"},
-		{"RA-8d another token of the rule is expired", jwtPolicy(away), request(bearer(expired), at("param", "access_token", good)), "unauthenticated 401"},
-		{"RA-8d in the other order", jwtPolicy(away), request(bearer(good), at("param", "access_token", expired)), "unauthenticated 401"},
-		{"RA-8d both open", jwtPolicy(away), request(bearer(good), at("param", "access_token", forged)), unknown},
+		{"RA-8c good token of another rule", jwtPolicy("issuer: a, jwksUri: https://keys/, fromParams: [t]", "issuer: a, "+inline), request(bearer(good), tokenIn("param", "t", good)), "allow 200"},
+		{"RA-8d another token of the rule is expired", jwtPolicy(away), request(bearer(expired), tokenIn("param", "access_token", good)), "unauthenticated 401"},
+		{"RA-8d in the other order", jwtPolicy(away), request(bearer(good), tokenIn("param", "access_token", expired)), "unauthenticated 401"},
+		{"RA-8d both open", jwtPolicy(away), request(bearer(good), tokenIn("param", "access_token", forged)), unknown},
 		{"the policies that follow make the difference", docs(jwtPolicy(away, "issuer: a, forwardOriginalToken: true, "+inline), asked), request(bearer(good)), unknown},
 		{"or make none", docs(jwtPolicy(away+", forwardOriginalToken: true", "issuer: a, forwardOriginalToken: true, "+inline), asked), request(bearer(good)), "allow 200"},
 		{"denied either way", docs(jwtPolicy(away, "issuer: a, "+inline), ap("d", "action: DENY, rules: [{}]")), request(bearer(good)), "deny 403"},
+		{"two things are not known", docs(jwtPolicy(away), allowFrom("ipBlocks: [10.0.0.0/8]")), request(bearer(good), noAddress), unknown},
+		{"one of them decides nothing", docs(jwtPolicy(away, "issuer: a, "+inline), allowFrom("ipBlocks: [10.0.0.0/8]")), request(bearer(good), noAddress), unknown + " allow"},
 		{"described tokens have no signature", jwtPolicy(away), request(described("")), "allow 200"},
 		{"described bad signature", jwtPolicy(away), request(described("signature")), "unauthenticated 401"},
 	}
@@ -54,15 +55,18 @@ func TestMissingKeys(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			t.Parallel()
 			v := modelAt(t, policy.Options{Now: noon}, tt.policies).Evaluate(tt.request)
-			if got := fmt.Sprintf("%s %d", v.Outcome, v.HTTPStatus); got != tt.want {
-				t.Errorf("%s (%s), want %s", got, v.Reason, tt.want)
-			}
+			got := fmt.Sprintf("%s %d", v.Outcome, v.HTTPStatus)
 			if v.Outcome == policy.Unknown && v.Stage != policy.Authentication {
-				t.Errorf("unknown at %s", v.Stage)
+				got += " " + string(v.Stage) // not for want of keys
+			}
+			if got != tt.want {
+				t.Errorf("%s (%s), want %s", got, v.Reason, tt.want)
 			}
 		})
 	}
 }
+
+func noAddress(r *policy.Request) { r.From.IP = "" }
 
 func tokenIn(in, name, jwt string) change {
 	return token(policy.Token{In: in, Name: name, JWT: jwt})
@@ -103,6 +107,38 @@ func TestMissingKeysReason(t *testing.T) {
 	v := modelAt(t, policy.Options{Now: noon}, jwtPolicy("issuer: a, jwksUri: https://keys/, fromHeaders: [{name: x-t}]", "issuer: a, jwksUri: https://others/, fromHeaders: [{name: x-t}]")).Evaluate(request(many...))
 	if v.Outcome != policy.Unknown || !strings.Contains(v.Reason, "--jwks FILE") {
 		t.Errorf("%s (%s)", v.Outcome, v.Reason)
+	}
+}
+
+// TestMissingKeysTrace: the explanation says what is missing, and what was
+// assumed where that makes no difference.
+func TestMissingKeysTrace(t *testing.T) {
+	t.Parallel()
+	k := ring()
+	good := crafted(k.secret, `{"alg":"HS256"}`, `{"iss":"a","sub":"s"}`)
+	const away = "issuer: a, jwksUri: https://keys/"
+	tests := []struct{ policies, want string }{
+		{jwtPolicy(away), `the keys of issuer "a" are at jwksUri https://keys/: give them with --jwks FILE`},
+		{
+			jwtPolicy(away, "issuer: a, jwks: '"+jwks(publicJWK(t, k.secret, nil))+"'"),
+			"the token is good, request principal a/s; keys are missing, which here makes no difference: as if they verified the token",
+		},
+	}
+	for _, tt := range tests {
+		m := modelAt(t, policy.Options{Now: noon}, tt.policies)
+		v, trace := m.Explain(request(bearer(good)))
+		if w := m.Evaluate(request(bearer(good))); w.Outcome != v.Outcome || w.Reason != v.Reason {
+			t.Errorf("%+v explained, %+v evaluated", v, w)
+		}
+		var found []string
+		for _, step := range trace {
+			if step.Stage == policy.Authentication {
+				found = append(found, step.Finding)
+			}
+		}
+		if len(found) != 1 || found[0] != tt.want {
+			t.Errorf("%q, want %s", found, tt.want)
+		}
 	}
 }
 

@@ -36,10 +36,10 @@ type evaluation struct {
 	verdict Verdict
 	doubts  []doubt
 	trace   *Trace // nil if nobody asked
-	// What only keys that are not here can tell: answers to try, and the first
-	// question that they leave open.
-	assumed map[question]bool
-	open    *openQuestion
+	// Of tokens whose keys are not here: what is assumed, and the first of which
+	// nothing is.
+	assumed map[unverified]bool
+	pending *pending
 }
 
 // doubt is a rule that would end the request if what is not known fits.
@@ -428,7 +428,7 @@ func (e *evaluation) authenticate() bool {
 	v := &verification{headers: e.headers, tokens: e.tokens, now: e.model.JWT.now, assumed: e.assumed}
 	status := e.model.JWT.verify(v)
 	e.traceTokens(v, status)
-	if e.open = v.open; e.open != nil {
+	if e.pending = v.pending; e.pending != nil {
 		e.verdict.Stage = Authentication
 		return false
 	}

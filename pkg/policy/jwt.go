@@ -61,16 +61,16 @@ type verification struct {
 	headers headers
 	tokens  map[string]*Token // those that are described, by their text
 	now     time.Time
-	// assumed answers what only keys that are not here can; open is the first
-	// question without an answer.
-	assumed map[question]bool
-	open    *openQuestion
+	// Of tokens whose keys are not here: what is assumed, and the first of which
+	// nothing is.
+	assumed map[unverified]bool
+	pending *pending
 	payload map[string]any
 }
 
 // verify applies the requirement as Envoy does: some provider succeeds, or all
-// do with what is missing allowed (RA-7). It ends at once at a question that
-// cannot be answered.
+// do with what is missing allowed (RA-7). It ends at once at a token whose
+// keys are not here, unless an assumption is made.
 func (r *Requirement) verify(v *verification) jwtStatus {
 	r.sanitize(v.headers)
 	if isPreflight(v.headers) {
@@ -80,7 +80,7 @@ func (r *Requirement) verify(v *verification) jwtStatus {
 	if len(r.Providers) > 1 {
 		for i := range r.Providers {
 			status := r.Providers[i].verify(v)
-			if status == jwtOK || v.open != nil {
+			if status == jwtOK || v.pending != nil {
 				return status
 			}
 			statuses = append(statuses, status)
@@ -93,7 +93,7 @@ func (r *Requirement) verify(v *verification) jwtStatus {
 			break
 		}
 	}
-	if all == jwtOK || v.open != nil {
+	if all == jwtOK || v.pending != nil {
 		return all
 	}
 	// The last status that says more than "not mine" is told.

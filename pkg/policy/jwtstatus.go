@@ -23,7 +23,7 @@ const (
 	jwtAudience
 	jwtSignature
 	jwtNoKey
-	jwtOpen // only keys that are not here can tell
+	jwtPending // the keys are not here
 )
 
 // outcome is what a failure means to the client: 401, but 403 for an audience

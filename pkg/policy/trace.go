@@ -152,8 +152,8 @@ func (e *evaluation) traceTokens(v *verification, status jwtStatus) {
 	issuer, _ := v.payload["iss"].(string)
 	subject, _ := v.payload["sub"].(string)
 	switch {
-	case v.open != nil:
-		step.Finding = v.open.provider.keysMissing()
+	case v.pending != nil:
+		step.Finding = v.pending.provider.keysMissing()
 	case status != jwtOK:
 		step.Finding = status.String()
 	case isPreflight(e.headers):
@@ -163,7 +163,7 @@ func (e *evaluation) traceTokens(v *verification, status jwtStatus) {
 	case v.payload != nil:
 		step.Finding = fmt.Sprintf("the token is good, request principal %s/%s", issuer, subject)
 	}
-	if len(v.assumed) > 0 { // of what is told all answers are yes
+	if len(v.assumed) > 0 { // of what is told, that they verify
 		step.Finding += "; keys are missing, which here makes no difference: as if they verified the token"
 	}
 	for _, p := range e.model.JWT.Providers {
