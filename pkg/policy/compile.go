@@ -11,149 +11,6 @@ import (
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
-// Rule is one rule of an AuthorizationPolicy as a sidecar enforces it. It
-// matches a request that some permission and some principal match.
-type Rule struct {
-	ID          string // as Envoy names it (CF-1)
-	Policy      *mesh.AuthorizationPolicy
-	Index       int // in spec.rules
-	Permissions []Expr
-	Principals  []Expr
-}
-
-func (r *Rule) matches(f *facts) bool {
-	return slices.ContainsFunc(r.Permissions, func(e Expr) bool { return e.matches(f) }) &&
-		slices.ContainsFunc(r.Principals, func(e Expr) bool { return e.matches(f) })
-}
-
-// Stage is the RBAC filter of one action.
-type Stage struct {
-	// Enforced is nil if no policy of the action enforces anything; an ALLOW
-	// stage with policies but without rules denies all (AP-59).
-	Enforced *RuleSet
-	// Shadow has the rules of dry-run policies (AP-68); nil without any.
-	Shadow *RuleSet
-}
-
-// enforced are the rules that decide; nil if there is no such stage.
-func (s *Stage) enforced() *RuleSet {
-	if s == nil {
-		return nil
-	}
-	return s.Enforced
-}
-
-func (s *Stage) shadow() *RuleSet {
-	if s == nil {
-		return nil
-	}
-	return s.Shadow
-}
-
-// RuleSet is sorted by rule ID, as Envoy looks at it (EV-7).
-type RuleSet struct {
-	Rules []Rule
-	// Policies are those that the rules are of, those without any rule left
-	// among them (AP-59).
-	Policies []*mesh.AuthorizationPolicy
-	asks     attributes // that some rule looks at
-	// byIdentity has the rules that only these peers can match, anyone those
-	// that others can too; both are positions in Rules, in order.
-	byIdentity map[string][]int
-	anyone     []int
-}
-
-// first is the rule that Envoy names: of those that match, the first by ID. A
-// nil set has none.
-func (s *RuleSet) first(f *facts) *Rule {
-	if s == nil {
-		return nil
-	}
-	var named []int
-	if len(f.identities) > 0 {
-		named = s.byIdentity[f.identities[0]] // a client here has one certificate with one name
-	}
-	anyone := s.anyone
-	for len(named) > 0 || len(anyone) > 0 {
-		var i int
-		if len(anyone) == 0 || len(named) > 0 && named[0] < anyone[0] {
-			i, named = named[0], named[1:]
-		} else {
-			i, anyone = anyone[0], anyone[1:]
-		}
-		if s.Rules[i].matches(f) {
-			return &s.Rules[i]
-		}
-	}
-	return nil
-}
-
-func (s *RuleSet) add(p *mesh.AuthorizationPolicy, rules []Rule) *RuleSet {
-	if s == nil {
-		s = &RuleSet{}
-	}
-	s.Policies = append(s.Policies, p)
-	s.Rules = append(s.Rules, rules...)
-	slices.SortFunc(s.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
-	s.index()
-	return s
-}
-
-// index sorts the rules by who can match them.
-func (s *RuleSet) index() {
-	s.byIdentity, s.anyone, s.asks = map[string][]int{}, nil, 0
-	for i := range s.Rules {
-		for _, e := range slices.Concat(s.Rules[i].Permissions, s.Rules[i].Principals) {
-			s.asks |= e.asks()
-		}
-		peers, only := s.Rules[i].peers()
-		if !only {
-			s.anyone = append(s.anyone, i)
-			continue
-		}
-		for _, peer := range peers {
-			if at := s.byIdentity[peer]; len(at) == 0 || at[len(at)-1] != i {
-				s.byIdentity[peer] = append(at, i)
-			}
-		}
-	}
-}
-
-// peers are the identities that a rule names; it is false if others, or
-// clients without one, can match it too.
-func (r *Rule) peers() (peers []string, only bool) {
-	for _, p := range r.Principals {
-		named, ok := exactPeers(p)
-		if !ok {
-			return nil, false
-		}
-		peers = append(peers, named...)
-	}
-	return peers, true
-}
-
-// exactPeers finds in a conjunction a list of whole identities.
-func exactPeers(e Expr) ([]string, bool) {
-	if e.Op != All {
-		return nil, false
-	}
-next:
-	for _, kid := range e.Kids {
-		if kid.Op != One {
-			continue
-		}
-		var peers []string
-		for _, test := range kid.Kids {
-			if test.Op != Is || test.Test.Attribute != PeerIdentity || test.Test.String.Form != Exact {
-				continue next
-			}
-			peers = append(peers, test.Test.String.Value)
-		}
-		return peers, true
-	}
-	return nil, false
-}
-
 // compiler turns policies into the rules of one kind of filter chain.
 type compiler struct {
 	domains []string // the mesh's trust domain and its aliases
@@ -170,26 +27,33 @@ func dryRun(p *mesh.AuthorizationPolicy) bool {
 
 // stage compiles the policies of one action.
 func (c *compiler) stage(policies []*mesh.AuthorizationPolicy, action security.AuthorizationPolicy_Action) *Stage {
-	var s Stage
+	var enforced, shadow []compiled
 	for _, p := range policies {
-		if p.Spec.Action != action {
-			continue
-		}
-		rules := c.rules(p, "", "")
-		if dryRun(p) {
-			s.Shadow = s.Shadow.add(p, rules)
-		} else {
-			s.Enforced = s.Enforced.add(p, rules)
+		switch {
+		case p.Spec.Action != action:
+		case dryRun(p):
+			shadow = append(shadow, c.compile(p, "", ""))
+		default:
+			enforced = append(enforced, c.compile(p, "", ""))
 		}
 	}
-	if s.Enforced == nil && s.Shadow == nil {
+	if enforced == nil && shadow == nil {
 		return nil
 	}
-	return &s
+	return &Stage{Enforced: newRuleSet(enforced), Shadow: newRuleSet(shadow)}
 }
 
-// rules compiles a policy's rules; prefix and suffix go around their IDs. A
-// policy without rules has one that never matches (AP-10).
+// compile compiles a policy; prefix and suffix go around the IDs of its rules.
+func (c *compiler) compile(p *mesh.AuthorizationPolicy, prefix, suffix string) compiled {
+	rules := c.rules(p, prefix, suffix)
+	for i := range rules {
+		rules[i].prepare()
+	}
+	return compiled{p, rules}
+}
+
+// rules compiles a policy's rules. A policy without rules has one that never
+// matches (AP-10).
 func (c *compiler) rules(p *mesh.AuthorizationPolicy, prefix, suffix string) []Rule {
 	id := func(i int) string {
 		return fmt.Sprintf("%sns[%s]-policy[%s]-rule[%d]%s", prefix, p.Namespace, p.Name, i, suffix)

@@ -56,16 +56,18 @@ func (c *compiler) custom(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy
 		if name != "" {
 			prefix += name + "-"
 		}
+		var denied, asks []compiled
 		for _, policy := range byProvider[name] {
 			switch {
 			case !usable:
-				stage.Denied = stage.Denied.add(policy, c.rules(policy, prefix, badCustom))
+				denied = append(denied, c.compile(policy, prefix, badCustom))
 			case dryRun(policy):
-				stage.Denied = stage.Denied.add(policy, c.rules(policy, prefix, ""))
+				denied = append(denied, c.compile(policy, prefix, ""))
 			default:
-				stage.Asks = stage.Asks.add(policy, c.rules(policy, prefix, ""))
+				asks = append(asks, c.compile(policy, prefix, ""))
 			}
 		}
+		stage.Denied, stage.Asks = newRuleSet(denied), newRuleSet(asks)
 		all = append(all, stage)
 	}
 	return all

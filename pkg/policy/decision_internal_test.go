@@ -9,7 +9,7 @@ import (
 // no memory.
 func TestDecisionDoesNotAllocate(t *testing.T) {
 	set, f := manyRules(50)
-	if got := testing.AllocsPerRun(100, func() { set.first(f) }); got != 0 {
+	if got := testing.AllocsPerRun(100, func() { set.find(f) }); got != 0 {
 		t.Errorf("%v allocations", got)
 	}
 }
@@ -17,7 +17,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 // manyRules are n rules of everyday form, of which the request matches the
 // last; half of them name no peer.
 func manyRules(n int) (*RuleSet, *facts) {
-	var set *RuleSet
+	var all []compiled
 	for i := range n {
 		peer, _ := principal(fmt.Sprintf("cluster.local/ns/shop/sa/client-%d", i))
 		get, _ := header(":method", false)("GET")
@@ -27,12 +27,14 @@ func manyRules(n int) (*RuleSet, *facts) {
 			who = Expr{Op: Any}
 		}
 		what := Expr{Op: All, Kids: []Expr{{Op: One, Kids: []Expr{get}}, {Op: One, Kids: []Expr{items}}}}
-		set = set.add(nil, []Rule{{ID: fmt.Sprintf("rule[%03d]", i), Permissions: []Expr{what}, Principals: []Expr{who}}})
+		rule := Rule{ID: fmt.Sprintf("rule[%03d]", i), Permissions: []Expr{what}, Principals: []Expr{who}}
+		rule.prepare()
+		all = append(all, compiled{rules: []Rule{rule}})
 	}
 	last := fmt.Sprintf("/items/%d/x", n-1)
-	return set, &facts{
-		identities: []string{fmt.Sprintf("spiffe://cluster.local/ns/shop/sa/client-%d", n-1)},
-		method:     []string{"GET"}, authority: []string{"app"}, path: last, hasPath: true,
+	return newRuleSet(all), &facts{
+		peer:   newPeer(fmt.Sprintf("spiffe://cluster.local/ns/shop/sa/client-%d", n-1)),
+		method: []string{"GET"}, authority: []string{"app"}, path: last, hasPath: true,
 	}
 }
 
@@ -41,11 +43,11 @@ func BenchmarkDecision(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			b.ReportAllocs()
 			set, f := manyRules(n)
-			if set.first(f) == nil {
+			if rule, _ := set.find(f); rule == nil {
 				b.Fatal("no rule matches")
 			}
 			for b.Loop() {
-				set.first(f)
+				set.find(f)
 			}
 		})
 	}

@@ -129,7 +129,7 @@ func (e *evaluation) handshake(identity *string) bool {
 		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", *identity))
 		return false
 	}
-	e.identities = []string{*identity}
+	e.peer = newPeer(*identity)
 	return true
 }
 

@@ -62,6 +62,7 @@ type Test struct {
 	String    StringMatch
 	CIDR      netip.Prefix
 	Port      uint32
+	peer      peerNeed // of tests of a namespace or account
 }
 
 // Match is the form of a StringMatch.
@@ -82,7 +83,11 @@ type StringMatch struct {
 	Form       Match
 	Value      string
 	IgnoreCase bool
-	regex      *regexp.Regexp
+
+	// One of these does the work of Value where it is a regular expression.
+	regex  *regexp.Regexp
+	gapped []gapped
+	begin  string // of what regex matches, as plain text
 }
 
 // matches applies the matcher. Regular expressions match the whole text, and
@@ -103,6 +108,9 @@ func (m *StringMatch) matches(s string) bool {
 	case Present:
 		return true
 	}
+	if m.gapped != nil {
+		return anyGapped(m.gapped, s)
+	}
 	return m.regex.MatchString(s)
 }
 
@@ -120,11 +128,6 @@ func stringForm(v string) StringMatch {
 	return StringMatch{Form: Exact, Value: v}
 }
 
-// regexForm is a full match of a pattern.
-func regexForm(pattern string) StringMatch {
-	return StringMatch{Form: Regex, Value: pattern, regex: regexp.MustCompile("^(?:" + pattern + ")$")}
-}
-
 // matches evaluates an expression.
 func (e *Expr) matches(f *facts) bool {
 	switch e.Op {
@@ -136,12 +139,7 @@ func (e *Expr) matches(f *facts) bool {
 		}
 		return true
 	case One:
-		for i := range e.Kids {
-			if e.Kids[i].matches(f) {
-				return true
-			}
-		}
-		return false
+		return anyMatches(e.Kids, f)
 	case Not:
 		return !e.Kids[0].matches(f)
 	case Is:
@@ -150,10 +148,19 @@ func (e *Expr) matches(f *facts) bool {
 	return true
 }
 
+func anyMatches(all []Expr, f *facts) bool {
+	for i := range all {
+		if all[i].matches(f) {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *Test) matches(f *facts) bool {
 	switch t.Attribute {
 	case PeerIdentity:
-		return t.anyOf(f.identities)
+		return f.peer.identity != "" && t.String.matches(f.peer.identity)
 	case PeerAddress:
 		return contains(t.CIDR, f.direct)
 	case ClientAddress:
@@ -169,7 +176,7 @@ func (t *Test) matches(f *facts) bool {
 	case URLPath:
 		return f.hasPath && t.String.matches(f.path)
 	case TokenClaim:
-		return t.claim(f.payload)
+		return t.claim(f.claim(t.Keys))
 	}
 	return false // FilterMetadata: no filter here writes any
 }
@@ -190,19 +197,8 @@ func contains(block netip.Prefix, a netip.Addr) bool {
 	return a.IsValid() && block.Addr().Is4() == a.Is4() && block.Contains(a)
 }
 
-// claim matches the text, or some text of the list, that the keys lead to
-// (AP-39, DP-42).
-func (t *Test) claim(payload map[string]any) bool {
-	var value any = payload
-	for _, key := range t.Keys {
-		m, ok := value.(map[string]any)
-		if !ok {
-			return false
-		}
-		if value, ok = m[key]; !ok {
-			return false
-		}
-	}
+// claim matches a text, or some text of a list (AP-39, DP-42).
+func (t *Test) claim(value any) bool {
 	switch v := value.(type) {
 	case string:
 		return t.String.matches(v)

@@ -1,10 +1,13 @@
 package policy
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // facts are what the matchers of one request look at.
 type facts struct {
-	identities            []string // nil without mTLS
+	peer                  peer // of the client's certificate; empty without mTLS
 	direct, remote, local netip.Addr
 	port                  uint32
 	sni                   string
@@ -26,6 +29,41 @@ func (f *facts) lines(name string) []string {
 	}
 	return f.headers[name]
 }
+
+// claim is the claim of the token that keys lead to; nil if it has none.
+func (f *facts) claim(keys []string) any {
+	var value any = f.payload
+	for _, key := range keys {
+		m, _ := value.(map[string]any)
+		value = m[key]
+	}
+	return value
+}
+
+// peer is an identity of a client. If it is of the usual form,
+// spiffe://DOMAIN/ns/NAMESPACE/sa/ACCOUNT, and can be read in that way only, it
+// has a namespace, and an account, which is "NAMESPACE/sa/ACCOUNT".
+type peer struct{ identity, namespace, account string }
+
+func newPeer(identity string) peer {
+	p := peer{identity: identity}
+	rest, ok := strings.CutPrefix(identity, "spiffe://")
+	domain, rest, _ := strings.Cut(rest, "/ns/")
+	namespace, account, _ := strings.Cut(rest, "/sa/")
+	if ok && domain != "ns" && namespace != "ns" && isSegment(domain) && isSegment(namespace) && isSegment(account) {
+		p.namespace, p.account = namespace, rest
+	}
+	return p
+}
+
+// peerNeed is what a test needs of identities of the usual form.
+type peerNeed struct {
+	part part
+	text string
+}
+
+// isSegment tells whether a text can be one segment of an identity.
+func isSegment(s string) bool { return s != "" && !strings.ContainsAny(s, "/\n") }
 
 // attributes is a set of Attribute.
 type attributes uint16
@@ -83,27 +121,4 @@ func anyOf(all []Expr, f *facts) truth {
 		result = max(result, all[i].judge(f))
 	}
 	return result
-}
-
-func (r *Rule) judge(f *facts) truth {
-	return min(anyOf(r.Permissions, f), anyOf(r.Principals, f))
-}
-
-// find is the rule that Envoy names, nil for none. Where what is not known
-// decides whether a rule matches, and none surely does, the rule is in doubt.
-func (s *RuleSet) find(f *facts) (rule, doubt *Rule) {
-	if s == nil || s.asks&f.unknown == 0 {
-		return s.first(f), nil
-	}
-	for i := range s.Rules {
-		switch s.Rules[i].judge(f) {
-		case yes:
-			return &s.Rules[i], nil
-		case maybe:
-			if doubt == nil {
-				doubt = &s.Rules[i]
-			}
-		}
-	}
-	return nil, doubt
 }

@@ -31,7 +31,7 @@ func principal(v string) (Expr, error) {
 	case v == "*":
 		m = StringMatch{Form: NonEmpty}
 	case strings.HasPrefix(v, "*"):
-		m = regexForm("spiffe://.*" + regexp.QuoteMeta(v[1:]))
+		m = gappedForm("spiffe://.*"+regexp.QuoteMeta(v[1:]), gapped{texts: []string{"spiffe://", v[1:]}})
 	case strings.HasSuffix(v, "*"):
 		m = StringMatch{Form: Prefix, Value: "spiffe://" + v[:len(v)-1]}
 	}
@@ -41,7 +41,12 @@ func principal(v string) (Expr, error) {
 // namespace matches the namespace of an identity, stars anywhere (AP-31).
 func namespace(v string) (Expr, error) {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(v), `\*`, ".*")
-	return is(Test{Attribute: PeerIdentity, String: regexForm(".*/ns/" + pattern + "/.*")}), nil
+	texts := append(append([]string{""}, strings.Split("/ns/"+v+"/", "*")...), "")
+	t := Test{Attribute: PeerIdentity, String: gappedForm(".*/ns/"+pattern+"/.*", gapped{texts: texts})}
+	if isSegment(v) && !strings.Contains(v, "*") {
+		t.peer = peerNeed{namespacePart, v}
+	}
+	return is(t), nil
 }
 
 // serviceAccount matches "ns/sa", or "sa" of the policy's own namespace
@@ -53,7 +58,15 @@ func serviceAccount(own string) generator {
 			ns, account = own, v
 		}
 		pattern := fmt.Sprintf("spiffe://.+/ns/%s/(.+/|)sa/%s(/.+)?", regexp.QuoteMeta(ns), regexp.QuoteMeta(account))
-		return is(Test{Attribute: PeerIdentity, String: regexForm(pattern)}), nil
+		begin, at := "/ns/"+ns+"/", "sa/"+account
+		t := Test{Attribute: PeerIdentity, peer: peerNeed{accountPart, ns + "/" + at}, String: gappedForm(
+			pattern,
+			gapped{[]string{"spiffe://", begin + at}, 1},
+			gapped{[]string{"spiffe://", begin + at + "/", ""}, 1},
+			gapped{[]string{"spiffe://", begin, "/" + at}, 1},
+			gapped{[]string{"spiffe://", begin, "/" + at + "/", ""}, 1},
+		)}
+		return is(t), nil
 	}
 }
 
@@ -63,7 +76,7 @@ func trustDomain(v string) (Expr, error) {
 	if v == "*" {
 		m.Value = "spiffe://"
 	} else if before, after, ok := strings.Cut(v, "*"); ok {
-		m = regexForm("spiffe://" + regexp.QuoteMeta(before) + "[^/]*" + regexp.QuoteMeta(after) + "/.*")
+		m = regexForm("spiffe://"+regexp.QuoteMeta(before)+"[^/]*"+regexp.QuoteMeta(after)+"/.*", "spiffe://"+before)
 	}
 	return is(Test{Attribute: PeerIdentity, String: m}), nil
 }
@@ -119,7 +132,7 @@ func header(name string, ignoreCase bool) generator {
 func pathMatch(v string) (Expr, error) {
 	m := stringForm(v)
 	if strings.Contains(v, "{*}") || strings.Contains(v, "{**}") {
-		m = regexForm(templatePattern(v))
+		m = regexForm(templatePattern(v), templateBegin(v))
 	}
 	return is(Test{Attribute: URLPath, String: m}), nil
 }
@@ -147,6 +160,13 @@ func templatePattern(v string) string {
 		}
 	}
 	return out.String()
+}
+
+// templateBegin is the plain text before the first variable of a template.
+func templateBegin(v string) string {
+	begin, _, _ := strings.Cut(v, "{*}")
+	begin, _, _ = strings.Cut(begin, "{**}")
+	return begin
 }
 
 // requestPrincipal matches issuer and subject, which the last slash divides

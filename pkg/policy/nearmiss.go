@@ -89,10 +89,7 @@ func (f *facts) show(e *Expr) string {
 	}
 	switch e.Test.Attribute {
 	case PeerIdentity:
-		if len(f.identities) == 0 {
-			return "no identity (no mTLS)"
-		}
-		return strings.Join(f.identities, ", ")
+		return quotedOr(f.peer.identity, "no identity (no mTLS)")
 	case PeerAddress:
 		return showAddress(f.direct)
 	case ClientAddress:
@@ -138,15 +135,9 @@ func (f *facts) showClaim(keys []string) string {
 		subject, _ := f.payload["sub"].(string)
 		return issuer + "/" + subject
 	}
-	var value any = f.payload
-	for _, key := range keys {
-		m, ok := value.(map[string]any)
-		if !ok {
-			return "no such claim"
-		}
-		if value, ok = m[key]; !ok {
-			return "no such claim"
-		}
+	value := f.claim(keys)
+	if value == nil {
+		return "no such claim"
 	}
 	return fmt.Sprint(value)
 }
