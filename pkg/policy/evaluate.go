@@ -33,6 +33,7 @@ type evaluation struct {
 	tokens  map[string]*Token
 	chain   *Chain
 	isGRPC  bool
+	opaque  bool // TLS that the sidecar does not end; it fails at an application that has no certificate
 	verdict Verdict
 	doubts  []doubt
 	trace   *Trace // nil if nobody asked
@@ -49,6 +50,20 @@ type doubt struct {
 }
 
 func (e *evaluation) run() {
+	stages := e.approach()
+	if stages == nil || !e.stages(stages) {
+		return
+	}
+	if e.opaque && !e.applicationEndsTLS() {
+		e.verdict.Stage = Transport
+		e.refuse("TLS is passed on to an application that does not speak it")
+		return
+	}
+	e.allow()
+}
+
+// approach takes the request to its policies. It is nil if it does not get there.
+func (e *evaluation) approach() *Stages {
 	r := e.request
 	e.facts = &facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP)}
 	e.remote = e.direct
@@ -68,24 +83,27 @@ func (e *evaluation) run() {
 	e.traceTransport(port, tls)
 	if e.chain == nil {
 		e.refuse(fmt.Sprintf("port %d takes no such connection (mTLS mode %s)", r.To.Port, port.Mode))
-		return
+		return nil
 	}
 	if tls && (port.SeesTLS || e.chain.Terminates) {
 		e.sni = strings.ToLower(r.From.SNI)
 	}
 	if e.chain.Terminates {
 		if !e.handshake(r.From.Identity) {
-			return
+			return nil
 		}
 	} else if tls && e.chain.HTTP {
 		e.refuse("TLS bytes on a plaintext HTTP port")
-		return
+		return nil
 	}
 	if e.chain.HTTP {
-		e.http()
-	} else {
-		e.tcp(tls && !e.chain.Terminates)
+		if !e.http() {
+			return nil
+		}
+		return &e.model.HTTP
 	}
+	e.opaque = tls && !e.chain.Terminates
+	return &e.model.TCP
 }
 
 func address(text string) netip.Addr {
@@ -137,20 +155,6 @@ func (e *evaluation) refuse(reason string) {
 	e.verdict.Outcome, e.verdict.Reason = Refused, reason
 }
 
-// tcp runs the stages of a byte stream. Opaque TLS that they let through fails
-// at the application, which has no certificate here.
-func (e *evaluation) tcp(opaque bool) {
-	if !e.stages(&e.model.TCP, nil) {
-		return
-	}
-	if opaque && !e.applicationEndsTLS() {
-		e.verdict.Stage = Transport
-		e.refuse("TLS is passed on to an application that does not speak it")
-		return
-	}
-	e.allow()
-}
-
 // applicationEndsTLS takes the application of a port that is declared HTTPS or
 // TLS for one that does. A mesh certificate is none that it would ask for.
 func (e *evaluation) applicationEndsTLS() bool {
@@ -174,20 +178,20 @@ func (e *evaluation) allow() {
 	}
 }
 
-// http reads the request and runs what comes before and after its policies.
-func (e *evaluation) http() {
+// http reads the request. It is false if that ended it.
+func (e *evaluation) http() bool {
 	e.verdict.Stage = Codec
 	h, reject := e.decode()
 	if reject != nil {
 		e.reject(reject)
-		return
+		return false
 	}
 	path, err := e.model.Paths.normalize(h.first(":path"))
 	if e.message.method != http.MethodConnect {
 		if err != nil {
 			e.isGRPC = h.grpc()
 			e.reject(&rejection{http.StatusBadRequest, err.Error()})
-			return
+			return false
 		}
 		h[":path"] = []string{path}
 		e.hasPath = true
@@ -200,10 +204,7 @@ func (e *evaluation) http() {
 	}
 	e.look()
 	e.traceRequest()
-	if !e.stages(&e.model.HTTP, e.authenticate) {
-		return
-	}
-	e.allow()
+	return true
 }
 
 // look notes what rules ask for most: method, authority, and the path without
@@ -274,16 +275,11 @@ func (e *evaluation) deny(stage StageName, status int, by string, rule *Rule) {
 
 // stages runs CUSTOM, authentication, DENY and ALLOW; AUDIT never decides. It is
 // false if one of them ended the request.
-func (e *evaluation) stages(s *Stages, authenticate func() bool) bool {
+func (e *evaluation) stages(s *Stages) bool {
 	if len(s.Custom) == 0 {
 		e.traceNone(CustomAction, "no policy asks an external authorizer")
 	}
-	if !e.custom(s.Custom) {
-		return false
-	}
-	if authenticate == nil {
-		e.traceNone(Authentication, "tokens are not looked for in a byte stream")
-	} else if !authenticate() {
+	if !e.custom(s.Custom) || !e.authenticate() {
 		return false
 	}
 	e.traceAudit(s.Audit.enforced())
@@ -419,9 +415,13 @@ func (e *evaluation) custom(all []CustomStage) bool {
 	return true
 }
 
-// authenticate verifies the tokens of a request.
+// authenticate verifies the tokens of a request, if it is one.
 func (e *evaluation) authenticate() bool {
-	if e.model.JWT == nil {
+	switch {
+	case !e.chain.HTTP:
+		e.traceNone(Authentication, "tokens are not looked for in a byte stream")
+		return true
+	case e.model.JWT == nil:
 		e.traceNone(Authentication, "no RequestAuthentication: tokens are not looked at")
 		return true
 	}
