@@ -68,6 +68,7 @@ release-check: build tools-release tools-e2e $(TOOLS)/venv/bin/pre-commit ## a s
 bench: build ## Go benchmarks and whole-process budgets
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/...
 	$(GO) run ./test/bench
+	cd test/bench/cedar && $(GO) run -mod=mod .
 
 ##@ Tools
 .PHONY: tools tools-e2e tools-release
