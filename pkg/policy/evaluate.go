@@ -35,6 +35,7 @@ type evaluation struct {
 	isGRPC  bool
 	verdict Verdict
 	doubts  []doubt
+	denial  int    // the status of a denial, before gRPC clients get it in their way
 	trace   *Trace // nil if nobody asked
 	// Of tokens whose keys are not here: what is assumed, and the first of which
 	// nothing is.
@@ -42,10 +43,12 @@ type evaluation struct {
 	pending *pending
 }
 
-// doubt is a rule that would end the request if what is not known fits.
+// doubt is a rule that would end the request, with a status, if what is not
+// known fits.
 type doubt struct {
-	stage StageName
-	rule  *Rule
+	stage  StageName
+	status int
+	rule   *Rule
 }
 
 func (e *evaluation) run() {
@@ -251,7 +254,7 @@ func (e *evaluation) reject(r *rejection) {
 
 // answer is a reply of Envoy's own; gRPC clients get it in their way (DP-24).
 func (e *evaluation) answer(o Outcome, status int) {
-	e.verdict.Outcome, e.verdict.HTTPStatus = o, status
+	e.verdict.Outcome, e.verdict.HTTPStatus, e.denial = o, status, status
 	if !e.isGRPC {
 		return
 	}
@@ -307,7 +310,7 @@ func (e *evaluation) denies(set *RuleSet) bool {
 		e.deny(DenyAction, http.StatusForbidden, rule.ID, rule)
 		return false
 	}
-	e.doubt(DenyAction, open)
+	e.doubt(DenyAction, http.StatusForbidden, open)
 	return true
 }
 
@@ -323,7 +326,7 @@ func (e *evaluation) allows(set *RuleSet) bool {
 	case rule != nil:
 		e.verdict.By, e.verdict.Rule = rule.ID, rule
 	case open != nil:
-		e.doubt(AllowAction, open)
+		e.doubt(AllowAction, http.StatusForbidden, open)
 	default:
 		e.deny(AllowAction, http.StatusForbidden, "none", nil)
 		return false
@@ -331,20 +334,23 @@ func (e *evaluation) allows(set *RuleSet) bool {
 	return true
 }
 
-func (e *evaluation) doubt(stage StageName, open *Rule) {
+func (e *evaluation) doubt(stage StageName, status int, open *Rule) {
 	if open != nil {
-		e.doubts = append(e.doubts, doubt{stage, open})
+		e.doubts = append(e.doubts, doubt{stage, status, open})
 	}
 }
 
 // settle makes the verdict unknown if a rule in doubt would change it. A denial
-// stays one whichever rule makes it.
+// stays one whichever rule makes it, as long as the client is told the same.
 func (e *evaluation) settle() {
 	v := &e.verdict
-	if len(e.doubts) == 0 || v.Outcome == Unknown || v.Outcome == Deny {
+	at := slices.IndexFunc(e.doubts, func(d doubt) bool {
+		return v.Outcome != Deny || e.chain.HTTP && d.status != e.denial
+	})
+	if at < 0 || v.Outcome == Unknown {
 		return
 	}
-	d := e.doubts[0]
+	d := e.doubts[at]
 	v.Outcome, v.HTTPStatus, v.GRPCStatus = Unknown, 0, nil
 	v.Stage, v.By, v.Rule = d.stage, d.rule.ID, d.rule
 	v.Reason = "it depends on " + e.unknownNames(d.rule)
@@ -393,9 +399,13 @@ func (e *evaluation) custom(all []CustomStage) bool {
 			e.deny(CustomAction, http.StatusForbidden, denied.ID, denied)
 			return false
 		}
-		e.doubt(CustomAction, openDenial)
-		if e.request.Custom != "allow" {
-			e.doubt(CustomAction, open)
+		e.doubt(CustomAction, http.StatusForbidden, openDenial)
+		switch {
+		case e.request.Custom == "allow" || e.request.Custom == "error" && c.FailOpen: // asked or not, it goes on
+		case e.request.Custom == "error":
+			e.doubt(CustomAction, c.StatusOnError, open)
+		default:
+			e.doubt(CustomAction, http.StatusForbidden, open)
 		}
 		if rule == nil {
 			continue
