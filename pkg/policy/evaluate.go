@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -125,11 +126,13 @@ func (e *evaluation) choose(port *Port, tls bool) *Chain {
 func (e *evaluation) handshake(identity *string) bool {
 	if identity == nil {
 		e.refuse("the handshake wants a certificate of the mesh")
+		e.traceEnd(e.verdict.Reason)
 		return false
 	}
 	ours := func(domain string) bool { return strings.HasPrefix(*identity, "spiffe://"+domain+"/") }
 	if !slices.ContainsFunc(e.model.TrustDomains, ours) {
 		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", *identity))
+		e.traceEnd(e.verdict.Reason)
 		return false
 	}
 	e.identities = []string{*identity}
@@ -149,6 +152,7 @@ func (e *evaluation) tcp(opaque bool) {
 	if opaque && !e.applicationEndsTLS() {
 		e.verdict.Stage = Transport
 		e.refuse("TLS is passed on to an application that does not speak it")
+		e.traceEnd(e.verdict.Reason)
 		return
 	}
 	e.allow()
@@ -244,6 +248,7 @@ func (e *evaluation) decode() (headers, *rejection) {
 }
 
 func (e *evaluation) reject(r *rejection) {
+	e.traceEnd(r.reason)
 	if r.status == 0 {
 		e.refuse(r.reason)
 		return
@@ -388,7 +393,7 @@ func (e *evaluation) custom(all []CustomStage) bool {
 	for _, c := range all {
 		rule, open := c.Asks.find(e.facts)
 		denied, openDenial := c.Denied.find(e.facts)
-		e.traceCustom(&c, rule, denied)
+		e.traceCustom(&c, rule, denied, cmp.Or(openDenial, open))
 		if rule != nil {
 			e.verdict.Custom = rule.ID
 		}
