@@ -126,13 +126,13 @@ func (e *evaluation) choose(port *Port, tls bool) *Chain {
 func (e *evaluation) handshake(identity *string) bool {
 	if identity == nil {
 		e.refuse("the handshake wants a certificate of the mesh")
-		e.traceEnd(e.verdict.Reason)
+		e.traceNone(Transport, e.verdict.Reason)
 		return false
 	}
 	ours := func(domain string) bool { return strings.HasPrefix(*identity, "spiffe://"+domain+"/") }
 	if !slices.ContainsFunc(e.model.TrustDomains, ours) {
 		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", *identity))
-		e.traceEnd(e.verdict.Reason)
+		e.traceNone(Transport, e.verdict.Reason)
 		return false
 	}
 	e.identities = []string{*identity}
@@ -152,7 +152,7 @@ func (e *evaluation) tcp(opaque bool) {
 	if opaque && !e.applicationEndsTLS() {
 		e.verdict.Stage = Transport
 		e.refuse("TLS is passed on to an application that does not speak it")
-		e.traceEnd(e.verdict.Reason)
+		e.traceNone(Transport, e.verdict.Reason)
 		return
 	}
 	e.allow()
@@ -248,7 +248,7 @@ func (e *evaluation) decode() (headers, *rejection) {
 }
 
 func (e *evaluation) reject(r *rejection) {
-	e.traceEnd(r.reason)
+	e.traceNone(Codec, r.reason)
 	if r.status == 0 {
 		e.refuse(r.reason)
 		return

@@ -10,8 +10,9 @@ import (
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
-// script writes a trace as lines: a step each, causes after an arrow, and what
-// the nearest rule lacked. The lines that model puts before the policies are
+// script writes steps of a trace as lines: causes after an arrow, and what the
+// nearest rule lacked. Steps that only say that a stage is not there are left
+// out; TestAbsentStagesAreExplained looks at those. The lines that model puts before the policies are
 // taken off, so that places count from the first policy.
 func script(trace policy.Trace) []string {
 	before := strings.Count(workloadYAML, "\n") + 1
@@ -24,6 +25,9 @@ func script(trace policy.Trace) []string {
 	}
 	var all []string
 	for _, s := range trace {
+		if strings.HasPrefix(s.Finding, "no policy") || strings.HasPrefix(s.Finding, "no RequestAuthentication") || strings.HasPrefix(s.Finding, "tokens are not looked for") {
+			continue
+		}
 		line := fmt.Sprintf("%s: %s", s.Stage, s.Finding)
 		for _, c := range s.By {
 			line += " <- " + place(c)
@@ -78,6 +82,28 @@ func TestTransportIsExplained(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestAbsentStagesAreExplained: a stage without policies is told, too.
+func TestAbsentStagesAreExplained(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		change change
+		tokens string
+	}{
+		{to(8080), "authentication: no RequestAuthentication: tokens are not looked at"},
+		{bytesTo(9000), "authentication: tokens are not looked for in a byte stream"},
+	} {
+		_, trace := model(t, "", "").Explain(request(tt.change))
+		var got []string
+		for _, s := range trace[1:] {
+			got = append(got, fmt.Sprintf("%s: %s", s.Stage, s.Finding))
+		}
+		want := []string{"custom: no policy asks an external authorizer", tt.tokens, "deny: no policy", "allow: no policy: what is not denied is allowed"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
 	}
 }
 

@@ -71,7 +71,8 @@ func causesOf(rules []*Rule) []Cause {
 
 func (e *evaluation) note(s Step) { *e.trace = append(*e.trace, s) }
 
-// traceNone tells of a stage that is not there.
+// traceNone tells of what no object has a part in: a stage that is not there, or
+// an end before the policies.
 func (e *evaluation) traceNone(stage StageName, finding string) {
 	if e.trace != nil {
 		e.note(Step{Stage: stage, Finding: finding})
@@ -170,13 +171,6 @@ func (e *evaluation) traceTokens(v *verification, status jwtStatus) {
 		step.By = append(step.By, causeOf(p.Policy.Object, "spec", "jwtRules", strconv.Itoa(p.Index)))
 	}
 	e.note(step)
-}
-
-// traceEnd tells why a connection or a request ends before its policies.
-func (e *evaluation) traceEnd(reason string) {
-	if e.trace != nil {
-		e.note(Step{Stage: e.verdict.Stage, Finding: reason})
-	}
 }
 
 // traceCustom tells whether an external authorizer is asked. One of asks,
