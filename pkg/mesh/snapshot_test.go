@@ -101,6 +101,9 @@ func TestStrictDecoding(t *testing.T) {
 	policy := func(spec string) string {
 		return "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: shop}\nspec:\n" + spec
 	}
+	networking := func(kind, spec string) string {
+		return "apiVersion: networking.istio.io/v1\nkind: " + kind + "\nmetadata: {name: one, namespace: shop}\nspec: " + spec + "\n"
+	}
 	tests := []struct{ name, text, want, hint string }{
 		{"unknown field", policy("  rulez: []\n"), `mesh.yaml:5:10: AuthorizationPolicy shop/p: unknown field "spec.rulez"`, `did you mean "rules"?`},
 		{"unknown field deep down", policy("  rules:\n  - to:\n    - operation:\n        methds: [GET]\n"), `mesh.yaml:8:17: AuthorizationPolicy shop/p: unknown field "spec.rules.0.to.0.operation.methds"`, `did you mean "methods"?`},
@@ -108,6 +111,20 @@ func TestStrictDecoding(t *testing.T) {
 		{"wrong value", policy("  action: FORBID\n"), `mesh.yaml:5:11: AuthorizationPolicy shop/p: spec.action: invalid value for enum field action: "FORBID"`, ""},
 		{"wrong type", policy("  rules: GET\n"), `mesh.yaml:5:10: AuthorizationPolicy shop/p: spec.rules: `, ""},
 		{"unknown kind", "apiVersion: security.istio.io/v1\nkind: AuthorisationPolicy\nmetadata: {name: p}\n", `mesh.yaml:2:7: AuthorisationPolicy default/p: unknown kind "AuthorisationPolicy" of security.istio.io/v1`, `did you mean "AuthorizationPolicy"?`},
+		{"DestinationRule", networking("DestinationRule", "{host: a, trafficPolicy: {tls: {mod: DISABLE}}}"), `mesh.yaml:4:44: DestinationRule shop/one: unknown field "spec.trafficPolicy.tls.mod"`, `did you mean "mode"?`},
+		{"DestinationRule, of a subset", networking("DestinationRule", "{host: a, subsets: [{name: v1, label: {a: b}}]}"), `mesh.yaml:4:45: DestinationRule shop/one: unknown field "spec.subsets.0.label"`, `did you mean "labels"?`},
+		{"DestinationRule, mode", networking("DestinationRule", "{host: a, trafficPolicy: {tls: {mode: MUTUAL_TLS}}}"), `mesh.yaml:4:32: DestinationRule shop/one: spec.trafficPolicy: invalid value for enum field mode: "MUTUAL_TLS"`, ""},
+		{"ServiceEntry", networking("ServiceEntry", "{hosts: [a], endpoints: [{adress: 1.1.1.1}]}"), `mesh.yaml:4:41: ServiceEntry shop/one: unknown field "spec.endpoints.0.adress"`, `did you mean "address"?`},
+		{"ServiceEntry, resolution", networking("ServiceEntry", "{hosts: [a], resolution: LOCAL}"), `mesh.yaml:4:32: ServiceEntry shop/one: spec.resolution: invalid value for enum field resolution: "LOCAL"`, ""},
+		{"WorkloadEntry", networking("WorkloadEntry", "{address: a, serviceAcount: b}"), `mesh.yaml:4:35: WorkloadEntry shop/one: unknown field "spec.serviceAcount"`, `did you mean "serviceAccount"?`},
+		{"WorkloadGroup", networking("WorkloadGroup", "{template: {serviceAcount: b}}"), `mesh.yaml:4:34: WorkloadGroup shop/one: unknown field "spec.template.serviceAcount"`, `did you mean "serviceAccount"?`},
+		{"Sidecar", networking("Sidecar", "{egress: [{host: ['./*']}]}"), `mesh.yaml:4:24: Sidecar shop/one: unknown field "spec.egress.0.host"`, `did you mean "hosts"?`},
+		{"Gateway", networking("Gateway", "{servers: [{port: {number: http}}]}"), "mesh.yaml:4:17: Gateway shop/one: spec.servers: invalid value for uint32 field number: ", ""},
+		{"VirtualService", networking("VirtualService", "{hosts: [a], htpp: []}"), `mesh.yaml:4:26: VirtualService shop/one: unknown field "spec.htpp"`, `did you mean "http"?`},
+		{"unknown kind of networking", networking("DestinationRules", "{host: a}"), `mesh.yaml:2:7: DestinationRules shop/one: unknown kind "DestinationRules" of networking.istio.io/v1`, `did you mean "DestinationRule"?`},
+		{"PA-9 a PeerAuthentication has no targets", "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: p}\nspec: {targetRefs: []}\n", `mesh.yaml:4:20: PeerAuthentication default/p: unknown field "spec.targetRefs"`, "expected one of mtls, portLevelMtls, selector"},
+		{"RA-23 presence is of a later API", "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: p}\nspec: {jwtRules: [{issuer: a, presence: REQUIRED}]}\n", `mesh.yaml:4:41: RequestAuthentication default/p: unknown field "spec.jwtRules.0.presence"`, "expected one of "},
+		{"spec that is a list", networking("DestinationRule", "[]"), "mesh.yaml:4:7: DestinationRule shop/one: spec is no mapping", "expected a mapping"},
 		{"name that YAML takes for a boolean (RUN-12)", "apiVersion: v1\nkind: Namespace\nmetadata: {name: y}\n", "mesh.yaml:3:18: Namespace: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal bool", "quote the value"},
 	}
 	for _, tt := range tests {
@@ -136,5 +153,69 @@ func TestLists(t *testing.T) {
 	w := s.Workloads[0]
 	if w.Location.String() != "mesh.yaml:4:3" || w.Identity("td") != "spiffe://td/ns/default/sa/sa" || w.PodLabels["a"] != "b" {
 		t.Errorf("%+v", w)
+	}
+}
+
+// TestOtherKinds: what no verdict reads is left alone, whatever it says.
+func TestOtherKinds(t *testing.T) {
+	t.Parallel()
+	s, err := build(t, `apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: f}
+spec: {anything: goes}
+---
+apiVersion: networking.istio.io/v1beta1
+kind: ProxyConfig
+metadata: {name: c}
+spec: {anything: goes}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: m}
+data: {a: b}
+---
+apiVersion: example.com/v1
+kind: AuthorizationPolicy
+metadata: {name: p}
+spec: {anything: goes}
+---
+just: a mapping
+`)
+	if err != nil || len(s.Workloads)+len(s.Services)+len(s.AuthorizationPolicies("default")) > 0 {
+		t.Errorf("%+v %v", s, err)
+	}
+}
+
+// TestNamespacesOfObjects: each list is a namespace's, oldest first, then by
+// name (PA-3).
+func TestNamespacesOfObjects(t *testing.T) {
+	t.Parallel()
+	text := ""
+	for _, kind := range []string{"DestinationRule", "Sidecar", "Gateway", "VirtualService"} {
+		for _, one := range []string{"{name: c, namespace: shop, creationTimestamp: 2024-02-01T00:00:00Z}", "{name: b, namespace: shop, creationTimestamp: 2024-01-01T00:00:00Z}", "{name: d, namespace: shop}", "{name: a, namespace: other}"} {
+			text += "apiVersion: networking.istio.io/v1\nkind: " + kind + "\nmetadata: " + one + "\nspec: {}\n---\n"
+		}
+	}
+	s, err := build(t, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[string][]string{"namespaces": s.DestinationNamespaces()}
+	for _, r := range s.DestinationRules("shop") {
+		names["DestinationRule"] = append(names["DestinationRule"], r.Name)
+	}
+	for _, r := range s.Sidecars("shop") {
+		names["Sidecar"] = append(names["Sidecar"], r.Name)
+	}
+	for _, r := range s.Gateways("shop") {
+		names["Gateway"] = append(names["Gateway"], r.Name)
+	}
+	for _, r := range s.VirtualServices("shop") {
+		names["VirtualService"] = append(names["VirtualService"], r.Name)
+	}
+	order := []string{"d", "b", "c"}
+	want := map[string][]string{"namespaces": {"other", "shop"}, "DestinationRule": order, "Sidecar": order, "Gateway": order, "VirtualService": order}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -36,6 +37,7 @@ type evaluation struct {
 	opaque  bool // TLS that the sidecar does not end; it fails at an application that has no certificate
 	verdict Verdict
 	doubts  []doubt
+	denial  int    // the status of a denial, before gRPC clients get it in their way
 	trace   *Trace // nil if nobody asked
 	// Of tokens whose keys are not here: what is assumed, and the first of which
 	// nothing is.
@@ -43,10 +45,12 @@ type evaluation struct {
 	pending *pending
 }
 
-// doubt is a rule that would end the request if what is not known fits.
+// doubt is a rule that would end the request, with a status, if what is not
+// known fits.
 type doubt struct {
-	stage StageName
-	rule  *Rule
+	stage  StageName
+	status int
+	rule   *Rule
 }
 
 func (e *evaluation) run() {
@@ -57,6 +61,7 @@ func (e *evaluation) run() {
 	if e.opaque && !e.applicationEndsTLS() {
 		e.verdict.Stage = Transport
 		e.refuse("TLS is passed on to an application that does not speak it")
+		e.traceNone(Transport, e.verdict.Reason)
 		return
 	}
 	e.allow()
@@ -140,11 +145,13 @@ func (e *evaluation) choose(port *Port, tls bool) *Chain {
 func (e *evaluation) handshake(identity *string) bool {
 	if identity == nil {
 		e.refuse("the handshake wants a certificate of the mesh")
+		e.traceNone(Transport, e.verdict.Reason)
 		return false
 	}
 	ours := func(domain string) bool { return strings.HasPrefix(*identity, "spiffe://"+domain+"/") }
 	if !slices.ContainsFunc(e.model.TrustDomains, ours) {
 		e.refuse(fmt.Sprintf("certificate of %s is not of this mesh's trust domains", *identity))
+		e.traceNone(Transport, e.verdict.Reason)
 		return false
 	}
 	e.peer = newPeer(*identity)
@@ -242,6 +249,7 @@ func (e *evaluation) decode() (headers, *rejection) {
 }
 
 func (e *evaluation) reject(r *rejection) {
+	e.traceNone(Codec, r.reason)
 	if r.status == 0 {
 		e.refuse(r.reason)
 		return
@@ -252,7 +260,7 @@ func (e *evaluation) reject(r *rejection) {
 
 // answer is a reply of Envoy's own; gRPC clients get it in their way (DP-24).
 func (e *evaluation) answer(o Outcome, status int) {
-	e.verdict.Outcome, e.verdict.HTTPStatus = o, status
+	e.verdict.Outcome, e.verdict.HTTPStatus, e.denial = o, status, status
 	if !e.isGRPC {
 		return
 	}
@@ -303,7 +311,7 @@ func (e *evaluation) denies(set *RuleSet) bool {
 		e.deny(DenyAction, http.StatusForbidden, rule.ID, rule)
 		return false
 	}
-	e.doubt(DenyAction, open)
+	e.doubt(DenyAction, http.StatusForbidden, open)
 	return true
 }
 
@@ -319,7 +327,7 @@ func (e *evaluation) allows(set *RuleSet) bool {
 	case rule != nil:
 		e.verdict.By, e.verdict.Rule = rule.ID, rule
 	case open != nil:
-		e.doubt(AllowAction, open)
+		e.doubt(AllowAction, http.StatusForbidden, open)
 	default:
 		e.deny(AllowAction, http.StatusForbidden, "none", nil)
 		return false
@@ -327,20 +335,23 @@ func (e *evaluation) allows(set *RuleSet) bool {
 	return true
 }
 
-func (e *evaluation) doubt(stage StageName, open *Rule) {
+func (e *evaluation) doubt(stage StageName, status int, open *Rule) {
 	if open != nil {
-		e.doubts = append(e.doubts, doubt{stage, open})
+		e.doubts = append(e.doubts, doubt{stage, status, open})
 	}
 }
 
 // settle makes the verdict unknown if a rule in doubt would change it. A denial
-// stays one whichever rule makes it.
+// stays one whichever rule makes it, as long as the client is told the same.
 func (e *evaluation) settle() {
 	v := &e.verdict
-	if len(e.doubts) == 0 || v.Outcome == Unknown || v.Outcome == Deny {
+	at := slices.IndexFunc(e.doubts, func(d doubt) bool {
+		return v.Outcome != Deny || e.chain.HTTP && d.status != e.denial
+	})
+	if at < 0 || v.Outcome == Unknown {
 		return
 	}
-	d := e.doubts[0]
+	d := e.doubts[at]
 	v.Outcome, v.HTTPStatus, v.GRPCStatus = Unknown, 0, nil
 	v.Stage, v.By, v.Rule = d.stage, d.rule.ID, d.rule
 	v.Reason = "it depends on " + e.unknownNames(d.rule)
@@ -378,7 +389,7 @@ func (e *evaluation) custom(all []CustomStage) bool {
 	for _, c := range all {
 		rule, open := c.Asks.find(e.facts)
 		denied, openDenial := c.Denied.find(e.facts)
-		e.traceCustom(&c, rule, denied)
+		e.traceCustom(&c, rule, denied, cmp.Or(openDenial, open))
 		if rule != nil {
 			e.verdict.Custom = rule.ID
 		}
@@ -389,9 +400,13 @@ func (e *evaluation) custom(all []CustomStage) bool {
 			e.deny(CustomAction, http.StatusForbidden, denied.ID, denied)
 			return false
 		}
-		e.doubt(CustomAction, openDenial)
-		if e.request.Custom != "allow" {
-			e.doubt(CustomAction, open)
+		e.doubt(CustomAction, http.StatusForbidden, openDenial)
+		switch {
+		case e.request.Custom == "allow" || e.request.Custom == "error" && c.FailOpen: // asked or not, it goes on
+		case e.request.Custom == "error":
+			e.doubt(CustomAction, c.StatusOnError, open)
+		default:
+			e.doubt(CustomAction, http.StatusForbidden, open)
 		}
 		if rule == nil {
 			continue

@@ -3,7 +3,6 @@ package policy
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 )
 
@@ -79,8 +78,11 @@ func fewest(alternatives []Expr, f *facts) []Miss {
 // show is what a request has where an expression looks.
 func (f *facts) show(e *Expr) string {
 	for e.Op != Is {
-		if len(e.Kids) == 0 {
+		switch {
+		case len(e.Kids) == 0:
 			return "nothing"
+		case e.Op == All: // within a field, issuer and subject of a request principal
+			return f.showPrincipal()
 		}
 		e = &e.Kids[0]
 	}
@@ -124,16 +126,19 @@ func quotedOr(s, none string) string {
 	return s
 }
 
-// showClaim is a claim of the token; issuer and subject are shown together, as
-// they make up the request principal.
-func (f *facts) showClaim(keys []string) string {
+// showPrincipal is the request principal: issuer and subject of the token.
+func (f *facts) showPrincipal() string {
 	if f.payload == nil {
 		return "no verified token"
 	}
-	if slices.Equal(keys, []string{"iss"}) {
-		issuer, _ := f.payload["iss"].(string)
-		subject, _ := f.payload["sub"].(string)
-		return issuer + "/" + subject
+	issuer, _ := f.payload["iss"].(string)
+	subject, _ := f.payload["sub"].(string)
+	return issuer + "/" + subject
+}
+
+func (f *facts) showClaim(keys []string) string {
+	if f.payload == nil {
+		return "no verified token"
 	}
 	value := f.claim(keys)
 	if value == nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
-// TestPaths: what RBAC sees of a path at each level (section 5 of the datapath
-// reference). An empty want of a level is the want of the level before; = is
+// TestPaths: what RBAC and the application see of a path at each level (AP-80,
+// AP-81, AP-83, and section 5 of the datapath reference). An empty want of a level is the want of the level before; = is
 // the path as sent; 400 is refused.
 func TestPaths(t *testing.T) {
 	t.Parallel()

@@ -71,7 +71,8 @@ func causesOf(rules []*Rule) []Cause {
 
 func (e *evaluation) note(s Step) { *e.trace = append(*e.trace, s) }
 
-// traceNone tells of a stage that is not there.
+// traceNone tells of what no object has a part in: a stage that is not there, or
+// an end before the policies.
 func (e *evaluation) traceNone(stage StageName, finding string) {
 	if e.trace != nil {
 		e.note(Step{Stage: stage, Finding: finding})
@@ -172,13 +173,17 @@ func (e *evaluation) traceTokens(v *verification, status jwtStatus) {
 	e.note(step)
 }
 
-// traceCustom tells whether an external authorizer is asked.
-func (e *evaluation) traceCustom(c *CustomStage, asks, denied *Rule) {
+// traceCustom tells whether an external authorizer is asked. One of asks,
+// denied and open decides; nil is no such rule.
+func (e *evaluation) traceCustom(c *CustomStage, asks, denied, open *Rule) {
 	if e.trace == nil {
 		return
 	}
 	step := Step{Stage: CustomAction, Finding: fmt.Sprintf("no rule for the external authorizer %q matches", c.Provider)}
 	switch {
+	case denied != nil && !strings.HasSuffix(denied.ID, badCustom):
+		step.Finding = "a dry-run CUSTOM policy denies what its rules match, and asks nobody"
+		step.Matched = []*Rule{denied}
 	case denied != nil:
 		step.Finding = fmt.Sprintf("the provider %q cannot be used, so what its rules match is denied", c.Provider)
 		step.Matched = []*Rule{denied}
@@ -189,8 +194,13 @@ func (e *evaluation) traceCustom(c *CustomStage, asks, denied *Rule) {
 		}
 		step.Finding = fmt.Sprintf("the external authorizer %q is asked; its answer: %s", c.Provider, answer)
 		step.Matched = c.Asks.all(e.facts)
+	case open != nil:
+		step.Finding = fmt.Sprintf("whether a rule for the external authorizer %q matches depends on %s", c.Provider, e.unknownNames(open))
+		step.By = []Cause{open.Cause()}
 	}
-	step.By = causesOf(step.Matched)
+	if step.Matched != nil {
+		step.By = causesOf(step.Matched)
+	}
 	e.note(step)
 }
 
