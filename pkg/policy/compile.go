@@ -223,7 +223,10 @@ func (b *ruleBuilder) keyedCondition(key string, f field) (_ field, permission, 
 		}
 		return f, false, true
 	case strings.HasPrefix(key, "experimental.envoy.filters."):
-		f.generate = metadata
+		generate, err := metadata(key)
+		if f.generate = generate; err != nil {
+			f.generate = fail(err)
+		}
 		return f, true, true
 	}
 	return f, false, false

@@ -57,8 +57,11 @@ const (
 // Test is one matcher on one attribute.
 type Test struct {
 	Attribute Attribute
-	Name      string   // of a HeaderLine, in lower case
-	Keys      []string // of a TokenClaim
+	Name      string   // of a HeaderLine, in lower case; of the filter of FilterMetadata
+	Written   string   // the name of a HeaderLine as the policy has it
+	Keys      []string // of a TokenClaim or FilterMetadata
+	Whole     bool     // of a TokenClaim: a text itself, not one in a list
+	List      bool     // of FilterMetadata: a text in a list
 	String    StringMatch
 	CIDR      netip.Prefix
 	Port      uint32
@@ -76,6 +79,7 @@ const (
 	NonEmpty // the regular expression .+
 	Present  // of headers: there, even if empty
 	Regex    // full match
+	Template // of paths: Value is the policy's, with {*} and {**} (AP-48)
 )
 
 // StringMatch matches text.

@@ -92,7 +92,7 @@ func block(a Attribute) generator {
 			}
 			prefix = netip.PrefixFrom(address, address.BitLen())
 		}
-		return is(Test{Attribute: a, CIDR: prefix.Masked()}), nil
+		return is(Test{Attribute: a, CIDR: prefix}), nil
 	}
 }
 
@@ -110,8 +110,8 @@ func sni(v string) (Expr, error) {
 
 // header matches each line of a header; a star alone wants it to be there
 // (AP-23).
-func header(name string, ignoreCase bool) generator {
-	name = strings.ToLower(name)
+func header(written string, ignoreCase bool) generator {
+	name := strings.ToLower(written)
 	if name == "host" {
 		name = ":authority" // Envoy knows no other (AP-53)
 	}
@@ -123,7 +123,7 @@ func header(name string, ignoreCase bool) generator {
 		if ignoreCase {
 			m.IgnoreCase, m.Value = true, strings.ToLower(m.Value)
 		}
-		return is(Test{Attribute: HeaderLine, Name: name, String: m}), nil
+		return is(Test{Attribute: HeaderLine, Name: name, Written: written, String: m}), nil
 	}
 }
 
@@ -133,6 +133,7 @@ func pathMatch(v string) (Expr, error) {
 	m := stringForm(v)
 	if strings.Contains(v, "{*}") || strings.Contains(v, "{**}") {
 		m = regexForm(templatePattern(v), templateBegin(v))
+		m.Form, m.Value = Template, v
 	}
 	return is(Test{Attribute: URLPath, String: m}), nil
 }
@@ -160,6 +161,11 @@ func templatePattern(v string) string {
 		}
 	}
 	return out.String()
+}
+
+// EnvoyTemplate is a path template in Envoy's own words (AP-48).
+func EnvoyTemplate(v string) string {
+	return strings.NewReplacer("{**}", "**", "{*}", "*").Replace(v)
 }
 
 // templateBegin is the plain text before the first variable of a template.
@@ -204,7 +210,7 @@ func requestPrincipal(v string) (Expr, error) {
 
 // textClaim matches a claim of the token.
 func textClaim(name string, m StringMatch) Expr {
-	return is(Test{Attribute: TokenClaim, Keys: []string{name}, String: m})
+	return is(Test{Attribute: TokenClaim, Keys: []string{name}, String: m, Whole: true})
 }
 
 // claim matches a claim, nested ones by several keys (AP-39).
@@ -242,7 +248,21 @@ func bracketed(s string) (string, error) {
 	return s[1 : len(s)-1], nil
 }
 
-// metadata matches what another filter wrote; here that is nothing (AP-56).
-func metadata(v string) (Expr, error) {
-	return is(Test{Attribute: FilterMetadata, String: stringForm(strings.Trim(v, "[]"))}), nil
+// metadata matches what another filter wrote; here that is nothing (AP-56). The
+// key names the filter and, in brackets, what it wrote; a value in brackets is
+// looked for in a list.
+func metadata(key string) (generator, error) {
+	filter, rest, _ := strings.Cut(strings.TrimPrefix(key, "experimental."), "[")
+	name, err := bracketed("[" + rest)
+	if err != nil {
+		return nil, err
+	}
+	return func(v string) (Expr, error) {
+		t := Test{Attribute: FilterMetadata, Name: filter, Keys: []string{name}}
+		if t.List = strings.HasPrefix(v, "[") && strings.HasSuffix(v, "]"); t.List {
+			v = v[1 : len(v)-1]
+		}
+		t.String = stringForm(v)
+		return is(t), nil
+	}, nil
 }

@@ -295,7 +295,7 @@ func (t *Test) needs() []need {
 	case Exact:
 	case Prefix:
 		v.prefix = true
-	case Regex:
+	case Regex, Template:
 		v = value{t.String.begin, true}
 	default:
 		return nil
