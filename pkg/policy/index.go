@@ -61,7 +61,7 @@ type shelf struct {
 const leastOnShelf = 4
 
 // newIndex files the rules of a set.
-func newIndex(rules []Rule) index {
+func newIndex(rules []*Rule) index {
 	type place struct {
 		aspect
 		value
