@@ -25,6 +25,8 @@ type Result struct {
 type Change struct {
 	Outcome
 	Before, After json.RawMessage
+
+	written json.RawMessage // as the manifest has it
 }
 
 // Changed tells whether any object of the document was changed.
@@ -125,7 +127,7 @@ func (w *walker) workload(text []byte, object report.Object, path []string, open
 	if before, err = json.Marshal(load.object); err != nil {
 		return nil, nil, w.fail(object, path, err)
 	}
-	change := Change{Before: before}
+	change := Change{Before: before, written: text}
 	if !w.picks(text) {
 		change.Reason = NotSelected
 	} else if change.Outcome, err = w.edit(load); err != nil {
