@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -204,8 +205,21 @@ func (w *walker) fail(object report.Object, path []string, err error) error {
 			}
 		}
 	}
+	var config *configFault
+	if errors.As(err, &config) {
+		return &report.InputError{Location: w.document.Locate(path...), Subject: object.String(), Err: err, Hint: config.hint}
+	}
 	return w.document.ExplainAt(object, path, err)
 }
+
+// configFault is an error that the manifest did not cause.
+type configFault struct {
+	err  error
+	hint string
+}
+
+func (f *configFault) Error() string { return f.err.Error() }
+func (f *configFault) Unwrap() error { return f.err }
 
 // metadataPaths lead to where the annotations of pods may stand.
 func (w *walker) metadataPaths() [][]string {
