@@ -84,7 +84,7 @@ func (t *teller) caution(r *Rule, f *Field, format string, args ...any) {
 	t.sayBy(OnCaution, r.at(f), "%s: %s", t.ruleName(r.Policy, r.Index), fmt.Sprintf(format, args...))
 }
 
-// splitRule warns of a rule that says who and of its neighbour that says what:
+// splitRule warns of a rule that says only who before one that says only what:
 // often one rule with a dash too many (T-7).
 func (t *teller) splitRule(p *mesh.AuthorizationPolicy, i int) {
 	if i+1 == len(p.Spec.Rules) {
@@ -93,8 +93,8 @@ func (t *teller) splitRule(p *mesh.AuthorizationPolicy, i int) {
 	one, next := p.Spec.Rules[i], p.Spec.Rules[i+1]
 	onlyFrom := func(r *security.Rule) bool { return len(r.GetFrom()) > 0 && len(r.GetTo())+len(r.GetWhen()) == 0 }
 	onlyTo := func(r *security.Rule) bool { return len(r.GetTo()) > 0 && len(r.GetFrom())+len(r.GetWhen()) == 0 }
-	if onlyFrom(one) && onlyTo(next) || onlyTo(one) && onlyFrom(next) {
-		t.sayBy(OnCaution, ruleCause(p, i+1), "%s and rule %d are alternatives, of which one says only who and the other only what: either is enough. If both are meant to hold, make them one rule.", t.ruleName(p, i), i+1)
+	if onlyFrom(one) && onlyTo(next) {
+		t.sayBy(OnCaution, ruleCause(p, i+1), "%s says only who, and rule %d only what: either is enough. If both are meant to hold, take out the dash that begins rule %d.", t.ruleName(p, i), i+1, i+1)
 	}
 }
 
@@ -160,6 +160,9 @@ func (t *teller) issuerCautions(r *Rule, f *Field, workloads []*mesh.Workload) {
 		return
 	}
 	for _, v := range f.Values {
+		if oddRequestPrincipal(v) != nil {
+			continue
+		}
 		e, _ := requestPrincipal(v)
 		wanted := e.Kids[0].Test.String
 		for _, w := range workloads {
@@ -168,7 +171,7 @@ func (t *teller) issuerCautions(r *Rule, f *Field, workloads []*mesh.Workload) {
 				continue // told by tokenCautions
 			}
 			if !slices.ContainsFunc(requirement.Providers, func(p Provider) bool { return p.Rule.Issuer == "" || wanted.matches(p.Rule.Issuer) }) {
-				t.caution(r, f, "%s never matches: no RequestAuthentication for %s takes tokens of such an issuer.", shown(v), w)
+				t.caution(r, f, "%s %s never matches: no RequestAuthentication for %s takes tokens of such an issuer.", f.Name, shown(v), w)
 			}
 		}
 	}
@@ -178,50 +181,56 @@ func (t *teller) issuerCautions(r *Rule, f *Field, workloads []*mesh.Workload) {
 // identities (AP-26, T-9, T-10).
 func (t *teller) identityCautions(r *Rule, workloads []*mesh.Workload) {
 	var matched, unmatched, nobody []streamPort
+	onTCP := (&compiler{domains: t.snapshot.TrustDomains(), tcp: true}).byIndex(r.Policy)[r.Index]
 	for _, w := range workloads {
 		ports := t.Model(w).Ports
 		for _, number := range slices.Sorted(maps.Keys(ports)) {
-			p := ports[number]
-			if p.Mode == Strict || p.Declared == nil {
+			p, holds := ports[number], r
+			if p.Traffic == mesh.TCPTraffic {
+				holds = onTCP
+			}
+			if p.Mode == Strict || p.Declared == nil || holds == nil {
 				continue
 			}
-			asks, matches := r.withoutIdentity(p)
+			excludes, matches := holds.withoutIdentity(p)
 			switch {
 			case matches:
 				matched = append(matched, streamPort{w, p})
-			case asks && p.Mode == Disable:
+			case excludes && p.Mode == Disable:
 				nobody = append(nobody, streamPort{w, p})
-			case asks:
+			case excludes:
 				unmatched = append(unmatched, streamPort{w, p})
 			}
 		}
 	}
 	name := t.ruleName(r.Policy, r.Index)
 	if matched != nil {
-		t.sayBy(OnCaution, r.Cause(), "%s matches callers without mTLS on %s: they have no identity, and so none of those that it excludes.", name, portList(matched))
+		t.sayBy(OnCaution, r.Cause(), "%s matches callers without mTLS on %s: they have no identity, and so none of those that it excludes.", name, t.portList(matched))
 	}
 	if unmatched != nil {
-		t.sayBy(OnCaution, r.Cause(), "%s does not match callers without mTLS, which %s takes too (PERMISSIVE): they have no identity.", name, portList(unmatched))
+		t.sayBy(OnCaution, r.Cause(), "%s does not match callers without mTLS, which may come on %s (PERMISSIVE): they have no identity.", name, t.portList(unmatched))
 	}
 	if nobody != nil {
-		t.sayBy(OnCaution, r.Cause(), "%s wants an identity, which no caller has on %s (DISABLE).", name, portList(nobody))
+		t.sayBy(OnCaution, r.Cause(), "%s wants an identity, which no caller has on %s (DISABLE).", name, t.portList(nobody))
 	}
 }
 
-// withoutIdentity tells whether some branch of a rule looks at identities on a
-// port, and whether one that does so matches callers that have none.
-func (r *Rule) withoutIdentity(p *Port) (asks, matches bool) {
+// withoutIdentity tells whether a rule cannot match callers without an identity
+// on a port, only because they have none, and whether it can because what it
+// says about identities holds for them.
+func (r *Rule) withoutIdentity(p *Port) (excludes, matches bool) {
 	f := &facts{port: p.Number, unknown: ^setOf(LocalPort) &^ setOf(FilterMetadata) &^ setOf(PeerIdentity)}
 	if anyOf(r.Permissions, f) == no {
 		return false, false
 	}
+	excludes = true
 	for i := range r.Principals {
-		if e := &r.Principals[i]; e.asks()&setOf(PeerIdentity) != 0 {
-			asks = true
-			matches = matches || e.judge(f) != no
-		}
+		e := &r.Principals[i]
+		asks, holds := e.asks()&setOf(PeerIdentity) != 0, e.judge(f) != no
+		matches = matches || asks && holds
+		excludes = excludes && asks && !holds
 	}
-	return asks, matches
+	return excludes, matches
 }
 
 // tokenCautions warn of rules that look at tokens where none is ever verified
@@ -265,28 +274,42 @@ func (t *teller) hostCautions(r *Rule) {
 			continue
 		}
 		evasion := ""
-		if f.Negative || r.Policy.Spec.Action == security.AuthorizationPolicy_DENY {
-			evasion = ", which is a way around the rule"
+		if r.evadable(f) {
+			evasion = ", and gets around the rule"
 		}
-		t.caution(r, f, "a client may send the host with its port, such as %s:80, which %s does not match%s.", strings.TrimPrefix(bare[0], "*"), either(bare), evasion)
+		t.caution(r, f, "a client that sends the host with its port, such as %s:80, is not matched by %s%s.", strings.Replace(bare[0], "*", "www", 1), either(bare), evasion)
 	}
 }
 
 // pathCautions tell where a path can be written in another way (T-6).
 func (t *teller) pathCautions(r *Rule) {
-	setting := normalization(t.snapshot.Config)
-	deny := r.Policy.Spec.Action == security.AuthorizationPolicy_DENY
 	for _, f := range r.fields() {
-		if f.meaning() != "paths" || f.Negative == deny || slices.Contains(f.Values, "*") {
+		if f.meaning() != "paths" || !r.evadable(f) || slices.Contains(f.Values, "*") {
 			continue
 		}
-		switch setting {
+		i := slices.IndexFunc(f.Values, func(v string) bool { return strings.HasPrefix(v, "/") && strings.Trim(v, "/*") != "" })
+		if i < 0 {
+			continue
+		}
+		path := shown(strings.TrimSuffix(f.Values[i], "*"))
+		switch normalization(t.snapshot.Config) {
 		case NoNormalization:
-			t.caution(r, f, "the mesh does not normalize paths (NONE): //admin, /./admin and /%%61dmin are other paths than /admin to this rule, and maybe not to the workload.")
+			t.caution(r, f, "the mesh does not normalize paths (NONE): /%s and /.%s are other paths than %s to this rule, and maybe not to the workload.", path, path, path)
 		case Base:
-			t.caution(r, f, "the mesh keeps double slashes (normalization %s): //admin is another path than /admin to this rule, and maybe not to the workload.", normalizationName(t.snapshot.Config))
+			t.caution(r, f, "the mesh keeps double slashes (path normalization %s): /%s is another path than %s to this rule, and maybe not to the workload.", normalizationName(t.snapshot.Config), path, path)
 		}
 	}
+}
+
+// evadable tells whether a client gains by not being matched by a field's values.
+func (r *Rule) evadable(f *Field) bool {
+	switch r.Policy.Spec.Action {
+	case security.AuthorizationPolicy_DENY, security.AuthorizationPolicy_CUSTOM:
+		return !f.Negative
+	case security.AuthorizationPolicy_ALLOW:
+		return f.Negative
+	}
+	return false
 }
 
 func normalizationName(config *meshconfig.MeshConfig) string {

@@ -55,7 +55,9 @@ func (t *teller) odd(meaning, v string) *oddity {
 		if _, err := strconv.ParseFloat(v, 64); err == nil || v == "true" || v == "false" {
 			return &oddity{why: "only claims that are text are compared; numbers and booleans never match"}
 		}
-	case slices.Contains([]string{"namespaces", "trustDomains", "ipBlocks", "remoteIpBlocks", "ports", "destination.ip", "destination.port"}, meaning):
+	case meaning == "trustDomains":
+		return t.oddTrustDomain(v)
+	case slices.Contains([]string{"namespaces", "ipBlocks", "remoteIpBlocks", "ports", "destination.ip", "destination.port"}, meaning):
 		return nil
 	}
 	return oddStars(v)
@@ -100,11 +102,24 @@ func (t *teller) oddPrincipal(v string) *oddity {
 	return nil
 }
 
+// oddTrustDomain looks at trust domains (PA-18, AP-77).
+func (t *teller) oddTrustDomain(v string) *oddity {
+	e, err := trustDomain(v)
+	domains := t.snapshot.TrustDomains()
+	ours := func(domain string) bool { return e.Test.String.matches("spiffe://" + domain + "/ns/a/sa/b") }
+	if err != nil || slices.ContainsFunc(domains, ours) {
+		return nil
+	}
+	return neverMatches("it is not the mesh's (" + both(domains) + "), so its connections are refused")
+}
+
 // oddRequestPrincipal looks at issuer and subject (AP-37, AP-38, T-16).
 func oddRequestPrincipal(v string) *oddity {
 	e, _ := requestPrincipal(v)
-	subject := e.Kids[1].Test.String
+	issuer, subject := e.Kids[0].Test.String, e.Kids[1].Test.String
 	switch {
+	case issuer.Value == "https:/" || issuer.Value == "http:/":
+		return neverMatches("what follows the last slash is taken for the subject; write " + v + "/SUBJECT, or " + v + "/* for any")
 	case subject.Form == Exact && subject.Value == "":
 		return neverMatches("it names no subject; write ISSUER/SUBJECT, or ISSUER/* for any")
 	case subject.Form == Exact && strings.Contains(subject.Value, "*"):

@@ -181,7 +181,7 @@ func (s *Simulator) guarded(f *Collision, c *Cluster, e mesh.Endpoint, port *Por
 	case port.Mode == Strict:
 		f.Fails, f.Why = true, "the port takes nothing but mTLS (STRICT)"
 	case f.Sends == SendsTLS && isHTTP:
-		f.Fails, f.Why = true, fmt.Sprintf("the port takes HTTP, and TLS of the mesh at most (%s)", port.Mode)
+		f.Fails, f.Why = true, fmt.Sprintf("the port takes HTTP in plaintext or over mTLS, and no other TLS (%s)", port.Mode)
 		if port.Mode == Disable {
 			f.Why = "the sidecar does not end it there (DISABLE)"
 		}
@@ -204,9 +204,7 @@ func (s *Simulator) secureNaming(f *Collision, c *Cluster, e mesh.Endpoint) {
 // identities.
 func (s *Simulator) wantsIdentity(w *mesh.Workload) bool {
 	stages := s.Model(w).HTTP
-	return slices.ContainsFunc([]*Stage{stages.Deny, stages.Allow}, func(stage *Stage) bool {
-		return stage != nil && stage.Enforced != nil && stage.Enforced.asks&setOf(PeerIdentity) != 0
-	})
+	return stages.Deny.looksAt(PeerIdentity) || stages.Allow.looksAt(PeerIdentity)
 }
 
 // because says first what the clients do and why, then what comes of it.

@@ -68,8 +68,10 @@ type TokenDescription struct {
 	Audiences []string `json:"audiences,omitempty"`
 	Locations []string `json:"locations"`
 	Keys      string   `json:"keys"` // where they come from
-	// Unknown says that the files do not hold the keys.
-	Unknown bool `json:"keysUnknown,omitempty"`
+	// Unknown says that the files do not hold the keys, Unusable why Envoy cannot
+	// use those that they hold.
+	Unknown  bool   `json:"keysUnknown,omitempty"`
+	Unusable string `json:"keysUnusable,omitempty"`
 }
 
 // PolicyDescription is an AuthorizationPolicy that selects the workload.
@@ -174,7 +176,10 @@ func (p *Provider) description() TokenDescription {
 	field, _ := p.keys()
 	by := causeOf(p.Policy.Object, "spec", "jwtRules", fmt.Sprint(p.Index))
 	by.Rule = &p.Index
-	d := TokenDescription{Policy: by, Issuer: p.Rule.Issuer, Audiences: p.Rule.Audiences, Locations: p.places(), Unknown: field != "jwks"}
+	d := TokenDescription{Policy: by, Issuer: p.Rule.Issuer, Audiences: p.Rule.Audiences, Locations: p.places(), Unknown: p.Keys == nil && p.KeysErr == nil}
+	if p.KeysErr != nil {
+		d.Unusable = p.KeysErr.Error()
+	}
 	switch field {
 	case "jwks":
 		d.Keys = "in the policy"
@@ -225,6 +230,7 @@ func (t *teller) onTCP(m *Model, p *mesh.AuthorizationPolicy, index int) string 
 	if holding == nil {
 		holding = written
 	}
+	slices.SortFunc(ports, func(a, b streamPort) int { return int(a.Number) - int(b.Number) })
 	var numbers []string
 	for _, port := range ports {
 		if holding != nil && holding.reaches(port.Port) {

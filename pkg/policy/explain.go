@@ -59,7 +59,7 @@ func (t Topic) Title() string {
 	return map[Topic]string{
 		OnSelection: "Whom it selects", OnEffect: "What it does", OnSidecar: "Who it is", OnTransport: "Mutual TLS", OnCustom: "CUSTOM",
 		OnTokens: "Tokens", OnAudit: "AUDIT", OnDeny: "DENY", OnAllow: "ALLOW", OnRest: "Everything else", OnRules: "Rules",
-		OnStreams: "Where bytes are no requests", OnCaution: "Worth knowing",
+		OnStreams: "TCP", OnCaution: "Worth knowing",
 	}[t]
 }
 

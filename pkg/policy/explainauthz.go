@@ -43,7 +43,7 @@ func (t *teller) selection(o *mesh.Object, selector *typev1beta1.WorkloadSelecto
 	labels := selector.GetMatchLabels()
 	area := "namespace " + o.Namespace
 	if o.Namespace == t.snapshot.RootNamespace() {
-		area = "the whole mesh (it is in the root namespace)"
+		area = "the mesh (it is in the root namespace)"
 	}
 	var selected, elsewhere []*mesh.Workload
 	for _, w := range t.snapshot.Workloads {
@@ -90,13 +90,14 @@ func (t *teller) effect(p *mesh.AuthorizationPolicy, selected []*mesh.Workload) 
 	switch p.Spec.Action {
 	case security.AuthorizationPolicy_ALLOW:
 		if empty {
-			t.sayBy(OnEffect, causeOf(p.Object, "spec"), "It is an ALLOW policy without rules: it allows nothing.")
+			t.sayBy(OnEffect, causeOf(p.Object, "spec"), "It is an ALLOW policy without rules: it %s nothing.", t.does(p))
 		} else {
-			t.sayBy(OnEffect, by, "It allows what its rules match.")
+			t.sayBy(OnEffect, by, "It %s what its rules match.", t.does(p))
 		}
 		t.defaultDeny(p, selected)
 	case security.AuthorizationPolicy_DENY:
-		t.sayBy(OnEffect, by, "%s", emptyOr(empty, "It is a DENY policy without rules: it denies nothing.", "It denies what its rules match, whatever ALLOW policies say."))
+		rest := emptyOr(empty, "nothing, as it has no rules", "what its rules match, whatever ALLOW policies say")
+		t.sayBy(OnEffect, by, "It %s %s.", t.does(p), rest)
 	case security.AuthorizationPolicy_AUDIT:
 		t.sayBy(OnEffect, by, "%s", emptyOr(empty, "It is an AUDIT policy without rules: it notes nothing.", "It only notes what its rules match, for providers that log it; it changes no verdict."))
 	case security.AuthorizationPolicy_CUSTOM:
@@ -153,10 +154,11 @@ func (t *teller) defaultDeny(p *mesh.AuthorizationPolicy, selected []*mesh.Workl
 		}
 	}
 	if alone != nil {
-		t.sayBy(OnEffect, causeOf(p.Object), "It is the only ALLOW policy for %s, so whatever it does not allow is denied there, on every port.", named(alone))
+		left := emptyOr(len(p.Spec.Rules) == 0, "everything", "whatever it does not allow")
+		t.sayBy(OnEffect, causeOf(p.Object), "It is the only ALLOW policy for %s, so %s is denied there, on every port.", named(alone), left)
 	}
 	for _, others := range slices.Sorted(maps.Keys(withOthers)) {
-		t.sayBy(OnEffect, causeOf(p.Object), "For %s there are other ALLOW policies too (%s): whatever none of them allows is denied there, on every port.", named(withOthers[others]), others)
+		t.sayBy(OnEffect, causeOf(p.Object), "For %s there is also %s: whatever no ALLOW policy allows is denied there, on every port.", named(withOthers[others]), others)
 	}
 	if selected == nil {
 		t.sayBy(OnEffect, causeOf(p.Object), "Where it applies, whatever no ALLOW policy allows is denied, on every port.")
@@ -177,12 +179,24 @@ func (t *teller) rules(topic Topic, p *mesh.AuthorizationPolicy) {
 			continue
 		}
 		t.sayBy(topic, by, "%s %s %s.", name, t.does(p), r.words())
+		t.domains(topic, r)
 		for _, f := range broken {
 			lost := "it is left out"
 			if !r.has(f) {
 				lost = "it is left out and the field with it, so the rule matches more"
 			}
 			t.sayBy(OnCaution, by, "%s: %s; %s.", name, faultWords([]fault{f}), lost)
+		}
+	}
+}
+
+// domains tell which identities istiod adds to those of a rule: the same under
+// the other names of the mesh's trust domain (AP-72..AP-78).
+func (t *teller) domains(topic Topic, r *Rule) {
+	for _, f := range r.fields() {
+		added := slices.DeleteFunc(slices.Clone(f.Values), func(v string) bool { return slices.Contains(r.written(f), v) })
+		if name := f.meaning(); len(added) > 0 && (name == "principals" || name == "trustDomains") {
+			t.sayBy(topic, r.at(f), "%s: %s %s count as well, as the mesh's trust domains are %s.", t.ruleName(r.Policy, r.Index), f.Name, both(allShown(added)), both(t.snapshot.TrustDomains()))
 		}
 	}
 }

@@ -16,8 +16,6 @@ type streamPort struct {
 	*Port
 }
 
-func (s streamPort) String() string { return fmt.Sprintf("port %d of %s", s.Number, s.workload) }
-
 // streamPorts are those of workloads, of one kind of traffic.
 func (t *teller) streamPorts(workloads []*mesh.Workload, traffic mesh.Traffic) []streamPort {
 	var all []streamPort
@@ -66,7 +64,7 @@ func (t *teller) unasked(p *mesh.AuthorizationPolicy, ports []streamPort) []stre
 	}
 	if silent != nil {
 		t.sayBy(OnStreams, causeOf(p.Object, "spec", "provider"), "On %s%s the policy%s does nothing: its provider can judge HTTP requests only.",
-			portList(silent), whereBytes(silent[0].Traffic), t.ofOther(p))
+			t.portList(silent), whereBytes(silent[0].Traffic), t.ofOther(p))
 	}
 	return rest
 }
@@ -87,7 +85,7 @@ func (t *teller) onStream(p *mesh.AuthorizationPolicy, index int, compiled *Rule
 		return
 	}
 	by, name := ruleCause(p, index), t.ruleName(p, index)
-	where := fmt.Sprintf("On %s%s", portList(ports), whereBytes(ports[0].Traffic))
+	where := fmt.Sprintf("On %s%s", t.portList(ports), whereBytes(ports[0].Traffic))
 	if compiled == nil {
 		t.sayBy(OnStreams, by, "%s %s does not count: a byte stream has no %s.", where, lowerFirst(name), either(fields))
 		return
@@ -103,10 +101,22 @@ func (t *teller) ofOther(p *mesh.AuthorizationPolicy) string {
 	return " " + p.Namespace + "/" + p.Name
 }
 
-func portList(ports []streamPort) string {
-	var all []string
+// portList names ports, and their workloads where not one is explained.
+func (t *teller) portList(ports []streamPort) string {
+	var workloads []*mesh.Workload
+	numbers := map[*mesh.Workload][]string{}
 	for _, p := range ports {
-		all = append(all, p.String())
+		if numbers[p.workload] == nil {
+			workloads = append(workloads, p.workload)
+		}
+		numbers[p.workload] = append(numbers[p.workload], fmt.Sprint(p.Number))
+	}
+	if t.focus != nil {
+		return plural("port", numbers[t.focus])
+	}
+	var all []string
+	for _, w := range workloads {
+		all = append(all, plural("port", numbers[w])+" of "+w.String())
 	}
 	return few(all)
 }

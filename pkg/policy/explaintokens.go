@@ -15,7 +15,9 @@ func (t *teller) request(p *mesh.RequestAuthentication) {
 	var providers []Provider
 	for i, rule := range p.Spec.JwtRules {
 		if rule != nil {
-			providers = append(providers, Provider{p, i, rule})
+			one := Provider{Policy: p, Index: i, Rule: rule}
+			one.Keys, one.KeysErr = t.options.keys(rule)
+			providers = append(providers, one)
 		}
 	}
 	if providers == nil {
@@ -29,7 +31,7 @@ func (t *teller) request(p *mesh.RequestAuthentication) {
 	t.badToken(causeOf(p.Object), providers)
 	t.joined(p, selected)
 	if streams := append(t.streamPorts(selected, mesh.TCPTraffic), t.streamPorts(selected, mesh.SniffedTraffic)...); len(streams) > 0 {
-		t.say(OnStreams, "Tokens are looked for in HTTP requests only, and not in other bytes, such as on %s.", portList(streams))
+		t.say(OnStreams, "Tokens are looked for in HTTP requests only, and not in other bytes, such as on %s.", t.portList(streams))
 	}
 }
 
@@ -51,12 +53,15 @@ func (t *teller) accepts(p *Provider, name string) {
 	t.sayBy(OnTokens, by("issuer"), "%s takes tokens %s, %s, that it finds in %s.", name, issuer, audience, either(p.places()))
 	field, keys := p.keys()
 	t.sayBy(OnTokens, by(field), "%s checks them with the keys %s.", name, keys)
-	if r.ForwardOriginalToken {
-		t.sayBy(OnTokens, by("forwardOriginalToken"), "A good token stays in the request.")
-	} else {
-		t.sayBy(OnTokens, by("issuer"), "A good token is taken out of its header or parameter before policies and the workload see the request.")
+	if p.KeysErr != nil {
+		t.sayBy(OnCaution, by(field), "%s: its keys cannot be used (%v), so Envoy refuses the whole listener.", name, p.KeysErr)
 	}
-	t.outputs(p, by)
+	if r.ForwardOriginalToken {
+		t.sayBy(OnTokens, by("forwardOriginalToken"), "%s leaves a good token in the request.", name)
+	} else {
+		t.sayBy(OnTokens, by("issuer"), "%s takes a good token out of its header or parameter before policies and the workload see the request.", name)
+	}
+	t.outputs(p, name, by)
 }
 
 // places are where a rule looks for tokens (RA-10, RA-11).
@@ -91,17 +96,17 @@ func (p *Provider) keys() (field, words string) {
 }
 
 // outputs tell of headers that a good token sets (RA-15).
-func (t *teller) outputs(p *Provider, by func(string) Cause) {
+func (t *teller) outputs(p *Provider, name string, by func(string) Cause) {
 	var names []string
 	field := "outputClaimToHeaders"
-	if name := p.Rule.OutputPayloadToHeader; name != "" {
-		names, field = append(names, shown(name)), "outputPayloadToHeader"
+	if header := p.Rule.OutputPayloadToHeader; header != "" {
+		names, field = append(names, shown(header)), "outputPayloadToHeader"
 	}
 	for _, c := range p.Rule.OutputClaimToHeaders {
 		names = append(names, shown(c.GetHeader()))
 	}
 	if names != nil {
-		t.sayBy(OnTokens, by(field), "A good token sets %s; what a client sends there is removed from every request.", plural("the header", names))
+		t.sayBy(OnTokens, by(field), "%s puts what a good token says into %s; what a client sends there is removed from every request.", name, plural("the header", names))
 	}
 }
 
@@ -123,14 +128,20 @@ func (t *teller) withoutToken(by Cause, workloads []*mesh.Workload) {
 // looksAtTokens tells whether some enforced rule for a workload does.
 func (t *teller) looksAtTokens(w *mesh.Workload) bool {
 	stages := t.Model(w).HTTP
-	return slices.ContainsFunc([]*Stage{stages.Deny, stages.Allow}, func(s *Stage) bool {
-		return s != nil && s.Enforced != nil && s.Enforced.asks&setOf(TokenClaim) != 0
-	})
+	return stages.Deny.looksAt(TokenClaim) || stages.Allow.looksAt(TokenClaim)
+}
+
+// looksAt tells whether some enforced rule looks at an attribute.
+func (s *Stage) looksAt(a Attribute) bool {
+	return s.enforced() != nil && s.Enforced.asks&setOf(a) != 0
 }
 
 // badToken tells what a token gets that is not good (RA-5, RA-8, T-17).
 func (t *teller) badToken(by Cause, providers []Provider) {
-	t.sayBy(OnTokens, by, "A bad token gets 401: a signature that does not verify, an expired token, an issuer that no rule names. A token for another audience gets 403.")
+	t.sayBy(OnTokens, by, "A bad token gets 401: a signature that does not verify, an expired token, an issuer that no rule names.")
+	if slices.ContainsFunc(providers, func(p Provider) bool { return len(p.Rule.Audiences) > 0 }) {
+		t.sayBy(OnTokens, by, "A token for another audience gets 403.")
+	}
 	for i := range providers {
 		for _, h := range headersOf(&providers[i]) {
 			if h.GetName() == "authorization" && h.GetPrefix() == "Bearer " {

@@ -110,7 +110,7 @@ func (t *teller) policies(m *Model) {
 // rest tells what becomes of requests that no rule has decided, and of the ports
 // on which nothing can be allowed (EV-5, AP-59).
 func (t *teller) rest(m *Model) {
-	if m.HTTP.Allow == nil || m.HTTP.Allow.Enforced == nil {
+	if m.HTTP.Allow.enforced() == nil {
 		t.say(OnRest, "No ALLOW policy is in force for it, so everything else is allowed.")
 		return
 	}

@@ -49,7 +49,7 @@ func (r *Rule) operations() string {
 		if len(fields) == 0 {
 			return ""
 		}
-		all = append(all, operationWords(fields))
+		all = append(all, r.operationWords(fields))
 	}
 	return alternatives(unique(all))
 }
@@ -60,7 +60,7 @@ func (r *Rule) sources() string {
 	for _, e := range r.Principals {
 		var clauses []string
 		for _, f := range fieldsOf(e, "from") {
-			clauses = append(clauses, r.sourceWords(f))
+			clauses = append(clauses, r.callerWords(f.meaning(), f))
 		}
 		if clauses == nil {
 			return ""
@@ -85,10 +85,10 @@ func (r *Rule) conditions() string {
 
 // operationWords is one entry of "to": "GET or HEAD to /x for the host y on
 // port 80".
-func operationWords(fields []*Field) string {
+func (r *Rule) operationWords(fields []*Field) string {
 	values := map[string][]string{}
 	for _, f := range fields {
-		values[f.Name] = f.Values
+		values[f.Name] = r.written(f)
 	}
 	text := methodWords(values["methods"], values["notMethods"])
 	if text == "" {
@@ -186,9 +186,23 @@ func portWords(values, notValues []string) string {
 	return limited(" on ", "any port", noun(values), noun(notValues))
 }
 
-// written are a field's values as the policy has them: istiod repeats
-// identities for every trust domain of the mesh.
+// written are a field's values as the policy has them, those left out that
+// istiod cannot compile. It repeats identities for every trust domain of the
+// mesh.
 func (r *Rule) written(f *Field) []string {
+	return slices.DeleteFunc(slices.Clone(r.given(f)), func(v string) bool {
+		var err error
+		switch f.meaning() {
+		case "ipBlocks", "remoteIpBlocks", "destination.ip":
+			_, err = block(PeerAddress)(v)
+		case "ports", "destination.port":
+			_, err = port(v)
+		}
+		return err != nil
+	})
+}
+
+func (r *Rule) given(f *Field) []string {
 	rule := r.Policy.Spec.Rules[r.Index]
 	at, _ := strconv.Atoi(f.Path[1])
 	switch f.Path[0] {

@@ -2,15 +2,6 @@ package policy
 
 import "strings"
 
-// sourceWords says what a field of "from" wants of the caller.
-func (r *Rule) sourceWords(f *Field) string {
-	name := f.Name
-	if bare, ok := strings.CutPrefix(name, "not"); ok {
-		name = strings.ToLower(bare[:1]) + bare[1:]
-	}
-	return r.callerWords(name, f)
-}
-
 // conditionWords says what a condition wants.
 func (r *Rule) conditionWords(f *Field) string {
 	if name, ok := callerConditions()[f.Name]; ok {
@@ -19,9 +10,9 @@ func (r *Rule) conditionWords(f *Field) string {
 	values := formsOf(f.Values)
 	switch name := f.Name; {
 	case name == "destination.ip":
-		return "the workload's own address " + inBlocks(f)
+		return "the workload's own address " + inBlocks(r.written(f), f.Negative)
 	case name == "destination.port":
-		return "the port " + predicateOf(f.Values, f.Negative)
+		return "the port " + predicateOf(r.written(f), f.Negative)
 	case name == "connection.sni":
 		return "the connection's server name (SNI) " + values.predicate(plainVerbs(), f.Negative)
 	case strings.HasPrefix(name, "request.headers"):
@@ -63,9 +54,9 @@ func (r *Rule) callerWords(name string, f *Field) string {
 	case "requestPrincipals":
 		return tokenWords(values, f.Negative)
 	case "ipBlocks":
-		return "the connection's address " + inBlocks(f)
+		return "the connection's address " + inBlocks(values, f.Negative)
 	case "remoteIpBlocks":
-		return "the original client's address " + inBlocks(f)
+		return "the original client's address " + inBlocks(values, f.Negative)
 	}
 	return f.Name + " " + predicateOf(values, f.Negative)
 }
@@ -77,11 +68,11 @@ func predicateOf(values []string, negative bool) string {
 	return "is " + either(allShown(values))
 }
 
-func inBlocks(f *Field) string {
-	if f.Negative {
-		return "is not in " + either(allShown(f.Values))
+func inBlocks(values []string, negative bool) string {
+	if negative {
+		return "is not in " + either(allShown(values))
 	}
-	return "is in " + either(allShown(f.Values))
+	return "is in " + either(allShown(values))
 }
 
 // principalWords says which identity a caller has (AP-29).

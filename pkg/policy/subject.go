@@ -37,8 +37,8 @@ func (s Subject) reference() string {
 
 // FindSubject finds a policy or workload: KIND/NAME.NAMESPACE, such as
 // ap/web.shop or deploy/web.shop, or NAMESPACE/NAME, which must name one object
-// only. A name without a namespace is looked for in the given one. It fails
-// with the names that are near.
+// only. A name without a namespace is looked for in the given one, and in all if
+// that is empty. It fails with the names that are near.
 func FindSubject(s *mesh.Snapshot, text, namespace string) (Subject, error) {
 	first, second, ok := strings.Cut(text, "/")
 	if !ok || first == "" || second == "" || strings.Contains(second, "/") {
@@ -49,7 +49,7 @@ func FindSubject(s *mesh.Snapshot, text, namespace string) (Subject, error) {
 	for _, subject := range all {
 		o := subject.Object()
 		name, ns := o.Name, o.Namespace
-		if mesh.IsKind(first, o.Kind) && (second == name+"."+ns || second == name && ns == namespace) || first == ns && second == name {
+		if mesh.IsKind(first, o.Kind) && (second == name+"."+ns || second == name && (ns == namespace || namespace == "")) || first == ns && second == name {
 			found = append(found, subject)
 		}
 	}
