@@ -12,15 +12,8 @@ import (
 // request explains a RequestAuthentication.
 func (t *teller) request(p *mesh.RequestAuthentication) {
 	selected := guarded(t.selection(p.Object, p.Spec.GetSelector(), targets(p.Spec.TargetRef, p.Spec.TargetRefs)))
-	var providers []Provider
-	for i, rule := range p.Spec.JwtRules {
-		if rule != nil {
-			one := Provider{Policy: p, Index: i, Rule: rule}
-			one.Keys, one.KeysErr = t.options.keys(rule)
-			providers = append(providers, one)
-		}
-	}
-	if providers == nil {
+	providers := t.shared.options.providers(p)
+	if len(providers) == 0 {
 		t.sayBy(OnEffect, causeOf(p.Object, "spec"), "It has no jwtRules: it does nothing.")
 		return
 	}

@@ -129,7 +129,7 @@ func (t *teller) rest(m *Model) {
 // allowsSome tells whether some ALLOW rule can match on a port.
 func (m *Model) allowsSome(p *Port) bool {
 	some := func(s *Stage) bool {
-		return slices.ContainsFunc(s.Enforced.Rules, func(r Rule) bool { return r.reaches(p) })
+		return slices.ContainsFunc(s.Enforced.Rules, func(r *Rule) bool { return r.reaches(p) })
 	}
 	return p.Traffic != mesh.HTTPTraffic && some(m.TCP.Allow) || p.Traffic != mesh.TCPTraffic && some(m.HTTP.Allow)
 }

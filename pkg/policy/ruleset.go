@@ -20,7 +20,7 @@ type Rule struct {
 func (r *Rule) prepare() {
 	permission, principal := Expr{Op: One, Kids: r.Permissions}, Expr{Op: One, Kids: r.Principals}
 	r.asks = permission.asks() | principal.asks()
-	r.needs = both(permission.needs(), principal.needs())
+	r.needs = bothNeeds(permission.needs(), principal.needs())
 }
 
 func (r *Rule) matches(f *facts) bool {
