@@ -35,6 +35,7 @@ func TestConnections(t *testing.T) {
 		{"PA-15 one without a Service too", ownPort, []change{plaintext, to(1234)}, "refused transport 0"},
 		{"PA-15 while the others stay as they are", ownPort, []change{plaintext, to(4321)}, "allow allow 200"},
 		{"PA-19 TLS is passed on to an application that has none", moded(policy.Disable), []change{tcp}, "refused transport 0"},
+		{"PA-19 though a rule allows it", docs(moded(policy.Disable), ap("p", "rules: [{}]")), []change{tcp}, "refused transport 0"},
 		{"PA-19 unless a rule closes it before", docs(moded(policy.Disable), denyNobody), []change{tcp}, "deny deny 0"},
 		{"PA-20 no protocol of Istio's, STRICT HTTP port", docs(moded(policy.Strict), denyPost), []change{alpn()}, "allow allow 200"},
 		{"PA-20 STRICT TCP port", moded(policy.Strict), []change{alpn(), tcp}, "allow allow 200"},
@@ -59,8 +60,8 @@ func TestConnections(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			t.Parallel()
 			v := model(t, tt.policies, "").Evaluate(request(tt.changes...))
-			if got := fmt.Sprintf("%s %s %d", v.Outcome, v.Stage, v.HTTPStatus); got != tt.want {
-				t.Errorf("%s (%s), want %s", got, v.Reason, tt.want)
+			if got := fmt.Sprintf("%s %s %d", v.Outcome, v.Stage, v.HTTPStatus); got != tt.want || v.Outcome == policy.Refused && v.By != "" {
+				t.Errorf("%s by %q (%s), want %s", got, v.By, v.Reason, tt.want)
 			}
 		})
 	}

@@ -59,7 +59,7 @@ func (e *evaluation) run() {
 		return
 	}
 	if e.opaque && !e.applicationEndsTLS() {
-		e.verdict.Stage = Transport
+		e.verdict.Stage, e.verdict.By, e.verdict.Rule = Transport, "", nil
 		e.refuse("TLS is passed on to an application that does not speak it")
 		e.traceNone(Transport, e.verdict.Reason)
 		return

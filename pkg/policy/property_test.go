@@ -1,128 +1,208 @@
 package policy_test
 
 import (
-	"bytes"
 	"fmt"
-	"math/rand/v2"
-	"strings"
+	"reflect"
+	"slices"
 	"testing"
 
-	"github.com/meshctl/meshctl/pkg/manifest"
-	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
-// randomRule is a rule in flow style, and randomRequest a request that may
-// match it.
-func randomRule(r *rand.Rand) string {
-	pick := func(choices ...string) string { return choices[r.IntN(len(choices))] }
-	source := pick("", "from: [{source: {namespaces: [shop]}}], ", "from: [{source: {notNamespaces: [other]}}], ", "from: [{source: {principals: ['*/sa/curl']}}], ", "from: [{source: {ipBlocks: [10.0.0.0/8]}}], ")
-	operation := pick("", "to: [{operation: {methods: [GET]}}], ", "to: [{operation: {paths: [/x*]}}, {operation: {ports: ['9000']}}], ", "to: [{operation: {notPaths: [/admin*]}}], ", "to: [{operation: {hosts: [app.shop]}}], ")
-	when := pick("", "when: [{key: 'request.headers[x-a]', values: [b]}], ", "when: [{key: source.namespace, notValues: [other]}], ")
-	return "{" + strings.TrimSuffix(source+operation+when, ", ") + "}"
-}
-
-func randomPolicies(r *rand.Rand, action string, n int) []string {
-	var all []string
-	for i := range n {
-		var rules []string
-		for range 1 + r.IntN(3) {
-			rules = append(rules, randomRule(r))
-		}
-		all = append(all, ap(fmt.Sprintf("%s-%d", strings.ToLower(action), i), "action: "+action+", rules: ["+strings.Join(rules, ", ")+"]"))
-	}
-	return all
-}
-
-func randomRequest(r *rand.Rand) *policy.Request {
-	changes := []change{}
-	maybe := func(c ...change) {
-		if i := r.IntN(len(c) + 1); i < len(c) {
-			changes = append(changes, c[i])
-		}
-	}
-	maybe(plaintext, from("spiffe://cluster.local/ns/other/sa/curl"), from("spiffe://cluster.local/ns/shop/sa/web"))
-	maybe(method("POST"), method("DELETE"))
-	maybe(path("/admin"), path("/y"))
-	maybe(header("x-a", "b"))
-	maybe(host("other"))
-	maybe(bytesTo(9000), to(7000))
-	return request(changes...)
-}
-
-// TestLaws: DENY beats ALLOW; the order of policies never matters; one more
-// ALLOW rule, where there are some, takes no access away, and one more DENY
-// rule gives none.
-func TestLaws(t *testing.T) {
+// laws runs a law for many seeds.
+func laws(t *testing.T, seeds uint64, law func(t *testing.T, d dice)) {
+	t.Helper()
 	t.Parallel()
-	for seed := range uint64(200) {
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			r := rand.New(rand.NewPCG(seed, 1))
-			allows, denies := randomPolicies(r, "ALLOW", 1+r.IntN(3)), randomPolicies(r, "DENY", r.IntN(3))
-			base := model(t, docs(append(allows, denies...)...), "")
-			shuffled := append(append([]string{}, denies...), allows...)
-			r.Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
-			reordered := model(t, docs(shuffled...), "")
-			moreAllowed := model(t, docs(append(append([]string{ap("more", "rules: ["+randomRule(r)+"]")}, allows...), denies...)...), "")
-			moreDenied := model(t, docs(append(append([]string{ap("more", "action: DENY, rules: ["+randomRule(r)+"]")}, allows...), denies...)...), "")
-			onlyDenies := model(t, docs(denies...), "")
-			for range 50 {
-				request := randomRequest(r)
-				v := base.Evaluate(request)
-				if w := reordered.Evaluate(request); w.Outcome != v.Outcome || w.By != v.By {
-					t.Errorf("another order: %s %s, not %s %s", w.Outcome, w.By, v.Outcome, v.By)
-				}
-				if v.Outcome == policy.Allow && moreAllowed.Evaluate(request).Outcome != policy.Allow {
-					t.Error("one more ALLOW rule takes access away")
-				}
-				if v.Outcome == policy.Deny && moreDenied.Evaluate(request).Outcome != policy.Deny {
-					t.Error("one more DENY rule gives access")
-				}
-				if onlyDenies.Evaluate(request).Outcome == policy.Deny && v.Outcome != policy.Deny {
-					t.Error("ALLOW beats DENY")
-				}
-			}
+			law(t, roll(seed, 1))
 		})
 	}
 }
 
-// FuzzRequests: no line panics, and every request that is read is answered.
-func FuzzRequests(f *testing.F) {
-	f.Add([]byte(`{"to":{"namespace":"shop","workload":"app","port":8080},"from":{"identity":null},"http":{"method":"GET","path":"/a","authority":"a","headers":{"a":["b"]},"tokens":[{"in":"header","name":"authorization","prefix":"Bearer ","valid":true,"claims":{"iss":"a"}}]}}`))
-	f.Add([]byte(`{"to":{"namespace":"shop","workload":"app","port":9000},"from":{"identity":"spiffe://cluster.local/ns/a/sa/b","ip":"1.2.3.4","alpn":["istio"]},"custom":"deny"}`))
-	simulator := policy.NewSimulator(snapshot(f, docs(workloadYAML, jwtPolicy("issuer: a, jwks: '{}', fromParams: [t], outputPayloadToHeader: x-p"), ap("a", "rules: [{to: [{operation: {paths: ['/a/{*}', '*/b']}}]}]")), ""))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		requests, err := policy.ReadRequests("x", bytes.NewReader(text))
-		if err != nil {
-			return
-		}
-		for i := range requests {
-			if v, err := simulator.Evaluate(&requests[i]); err == nil && v.Outcome == "" {
-				t.Errorf("no verdict for %s", text)
+const requestsPerLaw = 40
+
+// same compares what a client and a reader of logs are told.
+func same(a, b policy.Verdict) bool {
+	return a.Outcome == b.Outcome && a.HTTPStatus == b.HTTPStatus && reflect.DeepEqual(a.GRPCStatus, b.GRPCStatus) && a.Stage == b.Stage && a.By == b.By && a.Custom == b.Custom
+}
+
+// TestOrderDoesNotMatter: policies in another order of documents decide the
+// same (EV-7).
+func TestOrderDoesNotMatter(t *testing.T) {
+	laws(t, 60, func(t *testing.T, d dice) {
+		all := slices.Concat(d.policies("ALLOW", 3), d.policies("DENY", 3), d.policies("AUDIT", 1), d.policies("CUSTOM", 2), d.more())
+		base := model(t, docs(all...), randomConfig)
+		d.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		shuffled := model(t, docs(all...), randomConfig)
+		for range requestsPerLaw {
+			r := d.request()
+			if v, w := base.Evaluate(r), shuffled.Evaluate(r); !same(v, w) || !reflect.DeepEqual(v.DryRun, w.DryRun) {
+				t.Errorf("%+v, and in another order %+v", v, w)
 			}
 		}
 	})
 }
 
-// FuzzPolicies: no policy panics, whatever its fields say.
-func FuzzPolicies(f *testing.F) {
-	f.Add([]byte(ap("p", "rules: [{from: [{source: {principals: ['*'], namespaces: ['a*b'], serviceAccounts: [a/b], ipBlocks: [1.2.3.4/8], trustDomains: ['*.x']}}], to: [{operation: {paths: ['{*}/{**}'], ports: ['1']}}], when: [{key: 'request.auth.claims[a][b]', values: ['*']}]}]")))
-	f.Add([]byte(pa("p", "shop", "", "selector: {matchLabels: {app: app}}, portLevelMtls: {8080: {mode: STRICT}}")))
-	f.Add([]byte(jwtPolicy("issuer: a, fromHeaders: [{name: a, prefix: b}], outputClaimToHeaders: [{header: a, claim: b.c}]")))
-	f.Fuzz(func(_ *testing.T, text []byte) {
-		s, err := manifest.Read("x", append([]byte(workloadYAML+"---\n"), text...))
-		if err != nil {
-			return
-		}
-		built, err := mesh.Build([]*manifest.Stream{s}, mesh.Options{Namespace: "shop"})
-		if err != nil {
-			return
-		}
-		for _, w := range built.Workloads {
-			m := policy.Compile(built, w)
-			m.Evaluate(request(header("authorization", "Bearer x"), path("/a/b?t=1")))
-			m.Evaluate(request(bytesTo(9000)))
+// TestDenyBeatsAllow: what DENY policies deny alone they deny beside any others,
+// unless something before them ends the request (EV-5). One more DENY rule gives
+// no access.
+func TestDenyBeatsAllow(t *testing.T) {
+	laws(t, 60, func(t *testing.T, d dice) {
+		allows, denies := d.policies("ALLOW", 3), d.policies("DENY", 3)
+		onlyDenies := model(t, docs(denies...), randomConfig)
+		both := model(t, docs(slices.Concat(allows, denies)...), randomConfig)
+		more := model(t, docs(slices.Concat(allows, denies, []string{ap("more", "action: DENY, rules: ["+d.rule()+"]")})...), randomConfig)
+		for range requestsPerLaw {
+			r := d.request()
+			if v, w := onlyDenies.Evaluate(r), both.Evaluate(r); v.Outcome == policy.Deny && !same(v, w) {
+				t.Errorf("ALLOW beats DENY: %+v, %+v", v, w)
+			}
+			if both.Evaluate(r).Outcome != policy.Allow && more.Evaluate(r).Outcome == policy.Allow {
+				t.Error("one more DENY rule gives access")
+			}
 		}
 	})
+}
+
+// TestAllowOnlyAdds: one more ALLOW rule, in a policy of its own or in another,
+// takes no access away where some ALLOW policy is already (EV-5).
+func TestAllowOnlyAdds(t *testing.T) {
+	laws(t, 60, func(t *testing.T, d dice) {
+		others := slices.Concat(d.policies("ALLOW", 2), d.policies("DENY", 2), d.policies("CUSTOM", 1), d.more())
+		first, second := d.rule(), d.rule()
+		base := model(t, docs(append(others, ap("first", "rules: ["+first+"]"))...), randomConfig)
+		apart := model(t, docs(append(others, ap("first", "rules: ["+first+"]"), ap("second", "rules: ["+second+"]"))...), randomConfig)
+		joined := model(t, docs(append(others, ap("first", "rules: ["+first+", "+second+"]"))...), randomConfig)
+		for range requestsPerLaw {
+			r := d.request()
+			v := base.Evaluate(r)
+			if v.Outcome == policy.Allow && (apart.Evaluate(r).Outcome != policy.Allow || joined.Evaluate(r).Outcome != policy.Allow) {
+				t.Errorf("one more ALLOW rule takes access away from %+v", r)
+			}
+			if a, j := apart.Evaluate(r), joined.Evaluate(r); a.Outcome != j.Outcome {
+				t.Errorf("in a policy of its own %s, beside another rule %s", a.Outcome, j.Outcome)
+			}
+		}
+	})
+}
+
+// TestWatchersChangeNothing: dry-run policies and AUDIT never change a verdict
+// (AP-68, EV-5); nor do policies for other workloads and namespaces (AP-1,
+// AP-3).
+func TestWatchersChangeNothing(t *testing.T) {
+	laws(t, 60, func(t *testing.T, d dice) {
+		enforced := slices.Concat(d.policies("ALLOW", 2), d.policies("DENY", 2), d.policies("CUSTOM", 1), d.more())
+		watchers := []string{
+			asDryRun(ap("watch-allow", d.rules())), asDryRun(ap("watch-deny", "action: DENY, "+d.rules())),
+			ap("audit", "action: AUDIT, "+d.rules()), ap("other", "selector: {matchLabels: {app: other}}, action: DENY, rules: [{}]"),
+			ap("nothing", "action: DENY"), ap("gold", "selector: {matchLabels: {app: app, tier: gold}}"),
+		}
+		base := model(t, docs(enforced...), randomConfig)
+		watched := model(t, docs(append(enforced, watchers...)...), randomConfig)
+		results := 0
+		for range requestsPerLaw {
+			r := d.request()
+			v, w := base.Evaluate(r), watched.Evaluate(r)
+			if !same(v, w) || v.DryRun != nil {
+				t.Errorf("%+v, and watched %+v", v, w)
+			}
+			if w.DryRun != nil {
+				results++
+			}
+		}
+		if results == 0 {
+			t.Error("no dry run has a result")
+		}
+	})
+}
+
+// TestUnknownIsHonest: where addresses are not known, a verdict that is given
+// all the same is the verdict for every address, and so are results of dry runs.
+func TestUnknownIsHonest(t *testing.T) {
+	laws(t, 80, func(t *testing.T, d dice) {
+		all := slices.Concat(d.policies("ALLOW", 3), d.policies("DENY", 3), d.policies("CUSTOM", 1), d.more(),
+			[]string{asDryRun(ap("watch-allow", d.rules())), asDryRun(ap("watch-deny", "action: DENY, "+d.rules()))})
+		m := model(t, docs(all...), randomConfig)
+		for range requestsPerLaw {
+			open := *d.request()
+			open.To.IP = "" // told below, like the client's
+			if d.IntN(2) == 0 {
+				open.To.IP = "10.0.0.9"
+			}
+			open.From.IP = ""
+			v := m.Evaluate(&open)
+			for _, client := range randomAddresses() {
+				for _, pod := range []string{"10.0.0.9", "10.9.9.9", "2001:db8::1"} {
+					told := open
+					told.From.IP = client
+					if open.To.IP == "" {
+						told.To.IP = pod
+					}
+					agrees(t, v, m.Evaluate(&told), told)
+				}
+			}
+		}
+	})
+}
+
+// agrees holds a verdict without addresses to one with them.
+func agrees(t *testing.T, open, told policy.Verdict, r policy.Request) {
+	t.Helper()
+	// An authorizer that may be asked, and whose answer nobody knows, leaves the
+	// verdict unknown at once; if it is not reached it does not.
+	asked := told.Outcome == policy.Unknown && told.Stage == policy.CustomAction
+	if open.Outcome != policy.Unknown && !asked && (open.Outcome != told.Outcome || open.HTTPStatus != told.HTTPStatus || !reflect.DeepEqual(open.GRPCStatus, told.GRPCStatus)) {
+		t.Errorf("%s %d (%s) without addresses, %s %d (%s) from %s to %s", open.Outcome, open.HTTPStatus, open.By, told.Outcome, told.HTTPStatus, told.By, r.From.IP, r.To.IP)
+	}
+	if open.DryRun == nil || told.DryRun == nil {
+		return
+	}
+	for _, pair := range [][2]*policy.Shadow{{open.DryRun.Allow, told.DryRun.Allow}, {open.DryRun.Deny, told.DryRun.Deny}} {
+		if pair[0] != nil && pair[1] != nil && pair[0].Result != "unknown" && pair[0].Result != pair[1].Result {
+			t.Errorf("a dry run would be %s without addresses, %s from %s to %s", pair[0].Result, pair[1].Result, r.From.IP, r.To.IP)
+		}
+	}
+}
+
+// TestExplanationsAgree: an explanation has the same verdict, tells of the stage
+// that decided, last if it ended the request, and of the rule that it names.
+func TestExplanationsAgree(t *testing.T) {
+	laws(t, 80, func(t *testing.T, d dice) {
+		all := slices.Concat(d.policies("ALLOW", 3), d.policies("DENY", 3), d.policies("AUDIT", 1), d.policies("CUSTOM", 2), d.more(), []string{asDryRun(ap("watch", d.rules()))})
+		m := model(t, docs(all...), randomConfig)
+		for range requestsPerLaw {
+			r := d.request()
+			if d.IntN(3) == 0 {
+				r.From.IP = ""
+			}
+			explained(t, m, r)
+		}
+	})
+}
+
+// explained holds a request's explanation to its verdict.
+func explained(t *testing.T, m *policy.Model, r *policy.Request) {
+	t.Helper()
+	v := m.Evaluate(r)
+	w, trace := m.Explain(r)
+	if !reflect.DeepEqual(v, w) {
+		t.Errorf("evaluated %+v, explained %+v", v, w)
+	}
+	if len(trace) == 0 {
+		t.Fatalf("%+v is not explained", v)
+	}
+	if last := trace[len(trace)-1]; v.Outcome != policy.Unknown && last.Stage != v.Stage {
+		t.Errorf("the stage %s decided (%s), the last step is %+v", v.Stage, v.Outcome, last)
+	}
+	if v.Rule == nil || v.Outcome == policy.Unknown {
+		return
+	}
+	named := slices.ContainsFunc(trace, func(s policy.Step) bool {
+		return s.Stage == v.Stage && slices.Contains(s.Matched, v.Rule) && slices.ContainsFunc(s.By, func(c policy.Cause) bool { return c.At.Line > 0 && c.Rule != nil && *c.Rule == v.Rule.Index })
+	})
+	if !named {
+		t.Errorf("no step of stage %s names the rule %s", v.Stage, v.By)
+	}
 }
