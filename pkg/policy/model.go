@@ -105,23 +105,6 @@ func authorizations(s *mesh.Snapshot, w *mesh.Workload) []*mesh.AuthorizationPol
 	return all
 }
 
-// authentications are the RequestAuthentications that select a workload: of
-// its own namespace, then of the root namespace (RA-1).
-func authentications(s *mesh.Snapshot, w *mesh.Workload) []*mesh.RequestAuthentication {
-	var all []*mesh.RequestAuthentication
-	list := namespaces(s, w)
-	slices.Reverse(list)
-	for _, ns := range list {
-		for _, p := range s.RequestAuthentications(ns) {
-			targeted := p.Spec.TargetRef != nil || len(p.Spec.TargetRefs) > 0
-			if attaches(w, targeted, p.Spec.GetSelector().GetMatchLabels()) {
-				all = append(all, p)
-			}
-		}
-	}
-	return all
-}
-
 func namespaces(s *mesh.Snapshot, w *mesh.Workload) []string {
 	if s.RootNamespace() == w.Namespace || s.RootNamespace() == "" {
 		return []string{w.Namespace}
