@@ -32,6 +32,12 @@ func TestKinds(t *testing.T) {
 		{"Knative Service", "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.Injected},
 		{"PodTemplate is not injected", "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: d}\n" + template + "\n", inject.NoPods},
 		{"DeploymentList is not injected", "apiVersion: apps/v1\nkind: DeploymentList\nitems: []\n", inject.NoPods},
+		{"DeploymentList with something in it", "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: d}, spec: {" + template + "}}]\n", inject.UnknownKind},
+		{"PodList with something in it", "apiVersion: v1\nkind: PodList\nitems: [{metadata: {name: d}, spec: {containers: [{image: x}]}}]\n", inject.UnknownKind},
+		{"unknown kind that has a pod template", "apiVersion: apps.example.com/v1\nkind: Fleet\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.UnknownKind},
+		{"mistyped kind", "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.UnknownKind},
+		{"template of another sort", "apiVersion: example.com/v1\nkind: Mail\nmetadata: {name: d}\nspec: {template: hello, containers: 3}\n", inject.NoPods},
+		{"template without pods", "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: d}\nspec: {template: {serviceAccount: a}}\n", inject.NoPods},
 		{"Service", "apiVersion: v1\nkind: Service\nmetadata: {name: d}\n", inject.NoPods},
 		{"values file", "replicas: 3\n", inject.NotKubernetes},
 		{"comment", "# nothing\n", inject.NotKubernetes},
@@ -42,7 +48,7 @@ func TestKinds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			out := run(t, i.Document, []byte(tt.text))
-			if got := out.Outcomes()[0]; got.Reason != tt.want || tt.want == inject.ForeignKind && len(got.Warnings) != 1 {
+			if got := out.Outcomes()[0]; got.Reason != tt.want || (tt.want == inject.ForeignKind || tt.want == inject.UnknownKind) != (len(got.Warnings) == 1) {
 				t.Errorf("%s with %q, want %s", got.Reason, got.Warnings, tt.want)
 			}
 			text := canonical(t, i.Document, []byte(tt.text))
