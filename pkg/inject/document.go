@@ -102,7 +102,7 @@ func (w *walker) object(text []byte, path []string) (before, after json.RawMessa
 		return w.workload(text, object, path, k.open)
 	}
 	for _, t := range w.foreign {
-		if serves(t, h.APIVersion, h.Kind) {
+		if serves(t, h.APIVersion, h.Kind) && !borrowsPods(t, text) {
 			return w.workload(text, object, path, func(text []byte) (workload, error) { return openForeign(t, text) })
 		}
 	}
@@ -223,6 +223,9 @@ func (w *walker) metadataPaths() [][]string {
 
 // decodingError words a JSON error as the peer does.
 func decodingError(err error) error {
+	if none := (*templateFault)(nil); errors.As(err, &none) {
+		return err
+	}
 	return fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err)
 }
 

@@ -29,6 +29,7 @@ func TestKinds(t *testing.T) {
 		{"OpenKruise StatefulSet", "apiVersion: apps.kruise.io/v1beta1\nkind: StatefulSet\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.ForeignKind},
 		{"Pod of nobody knows whom", "apiVersion: example.com/v1\nkind: Pod\nmetadata: {name: d}\nspec: {}\n", inject.ForeignKind},
 		{"Argo Rollout", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.Injected},
+		{"Argo Rollout of a Deployment's pods", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: d}\nspec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: d}}\n", inject.NoPods},
 		{"Knative Service", "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.Injected},
 		{"PodTemplate is not injected", "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: d}\n" + template + "\n", inject.NoPods},
 		{"DeploymentList is not injected", "apiVersion: apps/v1\nkind: DeploymentList\nitems: []\n", inject.NoPods},
@@ -137,8 +138,14 @@ func TestForeignKeepsFields(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, got)
 		}
 	}
-	if got := failure(t, defaults(t, cloneSet), "apiVersion: apps.kruise.io/v1\nkind: CloneSet\nmetadata: {name: c}\nspec: {template: 1}\n"); !strings.HasSuffix(got, "CloneSet: expected a pod template at spec.template") {
-		t.Error(got)
+	for spec, want := range map[string]string{
+		"{template: 1}":           "app.yaml:1:1: CloneSet c: no pod template at spec.template",
+		"{}":                      "app.yaml:1:1: CloneSet c: no pod template at spec.template",
+		"{template: [{spec: 1}]}": "app.yaml:1:1: CloneSet c: no pod template at spec.template: a path cannot lead through a list",
+	} {
+		if got := failure(t, defaults(t, cloneSet), "apiVersion: apps.kruise.io/v1\nkind: CloneSet\nmetadata: {name: c}\nspec: "+spec+"\n"); got != want {
+			t.Error(got)
+		}
 	}
 }
 
