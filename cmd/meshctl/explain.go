@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -54,6 +55,9 @@ Without a name it tells of every workload in the manifests.`,
 			if o.output != "text" && o.output != "json" {
 				return usagef(cmd, "output %q: expected text or json", o.output)
 			}
+			if o.ipv6 && !o.iptables {
+				return usagef(cmd, "--ipv6 is for --iptables")
+			}
 			if runF != nil {
 				return runF(cmd.Context(), o)
 			}
@@ -80,12 +84,13 @@ func (o *injectExplainOptions) run(ctx context.Context) error {
 		return err
 	}
 	namespaces := namespacesOf(streams)
-	var found []inject.Explanation
+	found := []inject.Explanation{}
+	var problems []error
 	for _, s := range streams {
 		for d := range s.Documents {
 			all, err := injector.Explain(&s.Documents[d], namespaces)
 			if err != nil {
-				return err
+				problems = append(problems, err)
 			}
 			for _, e := range all {
 				if o.selects(e) {
@@ -94,10 +99,13 @@ func (o *injectExplainOptions) run(ctx context.Context) error {
 			}
 		}
 	}
-	if len(found) == 0 && o.workload != "" {
-		return fmt.Errorf("no workload %q in the manifests", o.workload)
-	}
 	switch {
+	case problems != nil:
+		return errors.Join(problems...)
+	case len(found) == 0 && o.workload != "":
+		return fmt.Errorf("no workload %q in the manifests", o.workload)
+	case len(found) == 0 && o.output == "text":
+		return errors.New("no workload in the manifests")
 	case o.iptables:
 		return o.printRules(found)
 	case o.output == "json":
@@ -145,11 +153,18 @@ func (o *injectExplainOptions) printRules(found []inject.Explanation) error {
 		family = iptables.IPv6
 	}
 	for _, e := range found {
+		title := "# " + e.Object.String()
+		switch {
+		case e.Capture == nil:
+			title += ": no sidecar: " + e.Reason.Describe()
+		case e.Capture.Mode == iptables.None:
+			title += ": nothing is captured"
+		}
+		if err := printer.Lines(o.streams.Out, title); err != nil {
+			return err
+		}
 		if e.Capture == nil {
 			continue
-		}
-		if err := printer.Lines(o.streams.Out, "# "+e.Object.String()); err != nil {
-			return err
 		}
 		if err := iptables.Write(o.streams.Out, e.Capture.Rules(family)); err != nil {
 			return err
@@ -166,8 +181,9 @@ func printExplanation(w io.Writer, e inject.Explanation) error {
 	lines := []string{
 		fmt.Sprintf("%s (%s)", e.Object, e.Object.Location),
 		"  " + verdict,
-		"",
-		"  What decides, in this order:",
+	}
+	if len(e.Steps) > 0 {
+		lines = append(lines, "", "  What decides, in this order:")
 	}
 	for _, s := range e.Steps {
 		line := fmt.Sprintf("    %s: %s", s.Test, s.Found)
@@ -176,7 +192,9 @@ func printExplanation(w io.Writer, e inject.Explanation) error {
 		}
 		lines = append(lines, line)
 	}
-	lines = append(lines, "", fmt.Sprintf("  A cluster's webhook: %s: %s", e.Webhook.Verdict, e.Webhook.Because))
+	if e.Webhook.Verdict != "" {
+		lines = append(lines, "", fmt.Sprintf("  A cluster's webhook: %s: %s", e.Webhook.Verdict, e.Webhook.Because))
+	}
 	if len(e.Bypasses) > 0 {
 		lines = append(lines, "", "  Bypasses the sidecar:")
 	}

@@ -198,7 +198,7 @@ func skipMessages(outcomes []inject.Outcome) []string {
 	for _, o := range outcomes {
 		why := "has sidecar injection disabled"
 		switch {
-		case !o.Reason.Skipped() || o.Reason == inject.ForeignKind:
+		case !o.Reason.Skipped() || o.Reason == inject.ForeignKind || o.Reason == inject.UnknownKind:
 			continue
 		case o.Reason == inject.HostNetwork:
 			why = "has host networking enabled"

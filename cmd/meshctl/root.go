@@ -49,6 +49,10 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		// The flag of a mistyped command is unknown too; the command is the fault.
+		if args := cmd.Flags().Args(); cmd.HasSubCommands() && cmd.Args != nil && cmd.Args(cmd, args) != nil {
+			return cmd.Args(cmd, args)
+		}
 		return usageError{err, cmd.CommandPath()}
 	})
 	root.AddCommand(

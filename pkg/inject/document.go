@@ -102,20 +102,11 @@ func (w *walker) object(text []byte, path []string) (before, after json.RawMessa
 		return w.workload(text, object, path, k.open)
 	}
 	for _, t := range w.foreign {
-		if serves(t, h.APIVersion, h.Kind) {
+		if serves(t, h.APIVersion, h.Kind) && !borrowsPods(t, text) {
 			return w.workload(text, object, path, func(text []byte) (workload, error) { return openForeign(t, text) })
 		}
 	}
-	o := Outcome{Object: object, Reason: NoPods}
-	switch {
-	case builtin:
-		o.Reason = ForeignKind
-		o.Warnings = []string{fmt.Sprintf("%s of %s is not the built-in kind; to inject it, name its pod template: --pod-template %s.%s=spec.template",
-			h.Kind, group(h.APIVersion), h.Kind, group(h.APIVersion))}
-	case h.Kind == "":
-		o.Reason = NotKubernetes
-	}
-	w.result.Changes = append(w.result.Changes, Change{Outcome: o})
+	w.result.Changes = append(w.result.Changes, Change{Outcome: stranger(object, text, builtin)})
 	return nil, nil, nil
 }
 
@@ -232,6 +223,9 @@ func (w *walker) metadataPaths() [][]string {
 
 // decodingError words a JSON error as the peer does.
 func decodingError(err error) error {
+	if none := (*templateFault)(nil); errors.As(err, &none) {
+		return err
+	}
 	return fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err)
 }
 

@@ -17,10 +17,10 @@ import (
 type Explanation struct {
 	Outcome
 	// Steps are the injector's tests in its order (INJ-20).
-	Steps []Step `json:"steps"`
+	Steps []Step `json:"steps,omitempty"`
 	// Webhook is what a cluster's webhook would do, as far as the manifests
 	// tell (INJ-28).
-	Webhook Webhook `json:"webhook"`
+	Webhook Webhook `json:"webhook,omitzero"`
 	// Bypasses is the traffic that is not captured (INJ-106); empty for
 	// workloads without a sidecar.
 	Bypasses []iptables.Bypass `json:"bypasses,omitempty"`
@@ -54,7 +54,8 @@ const (
 // Namespaces are the labels of the namespaces that the manifests define.
 type Namespaces map[string]map[string]string
 
-// Explain tells of every workload of a document what would become of it.
+// Explain tells of every workload of a document what would become of it, and
+// of every object that only looks like one why it is left alone.
 func (i *Injector) Explain(d *manifest.Document, namespaces Namespaces) ([]Explanation, error) {
 	var all []Explanation
 	w := &walker{document: d, decoder: &i.decoder, kinds: i.kinds, foreign: i.PodTemplates, selector: i.Selector}
@@ -82,14 +83,18 @@ func (i *Injector) Explain(d *manifest.Document, namespaces Namespaces) ([]Expla
 	if err != nil {
 		return nil, err
 	}
-	next := 0
+	var explained []Explanation
 	for _, c := range result.Changes {
-		if c.Before != nil && c.Reason != NotSelected {
-			all[next].Object = c.Object
-			next++
+		switch {
+		case c.Before != nil && c.Reason != NotSelected:
+			all[0].Object = c.Object
+			explained = append(explained, all[0])
+			all = all[1:]
+		case c.Reason == ForeignKind, c.Reason == UnknownKind:
+			explained = append(explained, Explanation{Outcome: c.Outcome})
 		}
 	}
-	return all, nil
+	return explained, nil
 }
 
 // capture reads from the injected pod how its traffic is captured.

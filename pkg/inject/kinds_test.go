@@ -29,9 +29,16 @@ func TestKinds(t *testing.T) {
 		{"OpenKruise StatefulSet", "apiVersion: apps.kruise.io/v1beta1\nkind: StatefulSet\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.ForeignKind},
 		{"Pod of nobody knows whom", "apiVersion: example.com/v1\nkind: Pod\nmetadata: {name: d}\nspec: {}\n", inject.ForeignKind},
 		{"Argo Rollout", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.Injected},
+		{"Argo Rollout of a Deployment's pods", "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: d}\nspec: {workloadRef: {apiVersion: apps/v1, kind: Deployment, name: d}}\n", inject.NoPods},
 		{"Knative Service", "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.Injected},
 		{"PodTemplate is not injected", "apiVersion: v1\nkind: PodTemplate\nmetadata: {name: d}\n" + template + "\n", inject.NoPods},
 		{"DeploymentList is not injected", "apiVersion: apps/v1\nkind: DeploymentList\nitems: []\n", inject.NoPods},
+		{"DeploymentList with something in it", "apiVersion: apps/v1\nkind: DeploymentList\nitems: [{metadata: {name: d}, spec: {" + template + "}}]\n", inject.UnknownKind},
+		{"PodList with something in it", "apiVersion: v1\nkind: PodList\nitems: [{metadata: {name: d}, spec: {containers: [{image: x}]}}]\n", inject.UnknownKind},
+		{"unknown kind that has a pod template", "apiVersion: apps.example.com/v1\nkind: Fleet\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.UnknownKind},
+		{"mistyped kind", "apiVersion: apps/v1\nkind: Deploymnet\nmetadata: {name: d}\nspec: {" + template + "}\n", inject.UnknownKind},
+		{"template of another sort", "apiVersion: example.com/v1\nkind: Mail\nmetadata: {name: d}\nspec: {template: hello, containers: 3}\n", inject.NoPods},
+		{"template without pods", "apiVersion: networking.istio.io/v1\nkind: WorkloadGroup\nmetadata: {name: d}\nspec: {template: {serviceAccount: a}}\n", inject.NoPods},
 		{"Service", "apiVersion: v1\nkind: Service\nmetadata: {name: d}\n", inject.NoPods},
 		{"values file", "replicas: 3\n", inject.NotKubernetes},
 		{"comment", "# nothing\n", inject.NotKubernetes},
@@ -42,7 +49,7 @@ func TestKinds(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			out := run(t, i.Document, []byte(tt.text))
-			if got := out.Outcomes()[0]; got.Reason != tt.want || tt.want == inject.ForeignKind && len(got.Warnings) != 1 {
+			if got := out.Outcomes()[0]; got.Reason != tt.want || (tt.want == inject.ForeignKind || tt.want == inject.UnknownKind) != (len(got.Warnings) == 1) {
 				t.Errorf("%s with %q, want %s", got.Reason, got.Warnings, tt.want)
 			}
 			text := canonical(t, i.Document, []byte(tt.text))
@@ -131,8 +138,14 @@ func TestForeignKeepsFields(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, got)
 		}
 	}
-	if got := failure(t, defaults(t, cloneSet), "apiVersion: apps.kruise.io/v1\nkind: CloneSet\nmetadata: {name: c}\nspec: {template: 1}\n"); !strings.HasSuffix(got, "CloneSet: expected a pod template at spec.template") {
-		t.Error(got)
+	for spec, want := range map[string]string{
+		"{template: 1}":           "app.yaml:1:1: CloneSet c: no pod template at spec.template",
+		"{}":                      "app.yaml:1:1: CloneSet c: no pod template at spec.template",
+		"{template: [{spec: 1}]}": "app.yaml:1:1: CloneSet c: no pod template at spec.template: a path cannot lead through a list",
+	} {
+		if got := failure(t, defaults(t, cloneSet), "apiVersion: apps.kruise.io/v1\nkind: CloneSet\nmetadata: {name: c}\nspec: "+spec+"\n"); got != want {
+			t.Error(got)
+		}
 	}
 }
 

@@ -23,6 +23,18 @@ func serves(t mesh.PodTemplate, apiVersion, kind string) bool {
 	return t.Kind == kind && t.Group == group(apiVersion)
 }
 
+// borrowsPods tells whether an object has no pod template of its own though its
+// kind may have: an Argo Rollout can refer to a Deployment's.
+func borrowsPods(t mesh.PodTemplate, text []byte) bool {
+	var rollout struct {
+		Spec struct {
+			WorkloadRef json.RawMessage `json:"workloadRef"`
+			Template    json.RawMessage `json:"template"`
+		} `json:"spec"`
+	}
+	return t.Kind == "Rollout" && json.Unmarshal(text, &rollout) == nil && rollout.Spec.WorkloadRef != nil && rollout.Spec.Template == nil
+}
+
 // foreign is an object of another API group. Its pod template is edited as a
 // built-in one; all its other fields, and the template's unknown ones, stay.
 type foreign struct {
@@ -43,7 +55,7 @@ func openForeign(t mesh.PodTemplate, text []byte) (workload, error) {
 	for _, field := range t.Path {
 		next, ok := f.template[field].(map[string]any)
 		if !ok {
-			return workload{}, fmt.Errorf("%s: expected a pod template at %s", t.Kind, strings.Join(t.Path, "."))
+			return workload{}, &templateFault{path: t.Path, isList: isList(f.template[field])}
 		}
 		f.template = next
 	}
@@ -71,6 +83,25 @@ func openForeign(t mesh.PodTemplate, text []byte) (workload, error) {
 		meta: &f.pod.ObjectMeta,
 		spec: &f.pod.Spec,
 	}, nil
+}
+
+// templateFault says that an object has no pod template where its kind has.
+type templateFault struct {
+	path   []string
+	isList bool // the path leads through a list
+}
+
+func (f *templateFault) Error() string {
+	s := "no pod template at " + strings.Join(f.path, ".")
+	if f.isList {
+		s += ": a path cannot lead through a list"
+	}
+	return s
+}
+
+func isList(v any) bool {
+	_, ok := v.([]any)
+	return ok
 }
 
 // MarshalJSON is the object with the pod template's changes in it.

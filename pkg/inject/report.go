@@ -17,6 +17,7 @@ const (
 	PolicyOff          Reason = "policy-disabled"     // the injector's policy (INJ-20f)
 	NoPods             Reason = "no-pods"             // not a kind that runs pods
 	ForeignKind        Reason = "foreign-kind"        // only shares a built-in kind's name (INJ-6)
+	UnknownKind        Reason = "unknown-kind"        // holds pods as a workload does, but is none that is known
 	NotKubernetes      Reason = "not-kubernetes"      // no kind: a comment, or other data
 	NotSelected        Reason = "not-selected"        // the label selector does not pick it
 	NotInjected        Reason = "not-injected"        // uninject found no sidecar
@@ -26,7 +27,7 @@ const (
 // Skipped tells whether the object runs pods and was left without a sidecar.
 func (r Reason) Skipped() bool {
 	switch r {
-	case HostNetwork, SystemNamespace, DisabledByLabel, DisabledByAnnotate, NeverSelector, PolicyOff, ForeignKind:
+	case HostNetwork, SystemNamespace, DisabledByLabel, DisabledByAnnotate, NeverSelector, PolicyOff, ForeignKind, UnknownKind:
 		return true
 	}
 	return false
@@ -53,6 +54,8 @@ func (r Reason) Describe() string {
 		return "runs no pods"
 	case ForeignKind:
 		return "shares only its name with a built-in kind; see --pod-template"
+	case UnknownKind:
+		return "may run pods, but its kind is not known"
 	case NotKubernetes:
 		return "not a Kubernetes object"
 	case NotSelected:

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -24,10 +25,11 @@ func KnownPodTemplates() []PodTemplate {
 func ParsePodTemplate(s string) (PodTemplate, error) {
 	name, path, ok := strings.Cut(s, "=")
 	kind, grp, qualified := strings.Cut(name, ".")
-	if !ok || !qualified || kind == "" || grp == "" || path == "" {
+	steps := strings.Split(strings.TrimPrefix(path, "."), ".")
+	if !ok || !qualified || kind == "" || grp == "" || slices.Contains(steps, "") {
 		return PodTemplate{}, fmt.Errorf("pod template %q: expected Kind.group=path, such as Rollout.argoproj.io=spec.template", s)
 	}
-	return PodTemplate{Group: grp, Kind: kind, Path: strings.Split(strings.TrimPrefix(path, "."), ".")}, nil
+	return PodTemplate{Group: grp, Kind: kind, Path: steps}, nil
 }
 
 // builtinPodTemplates are Kubernetes' own kinds that run pods, under all the

@@ -15,7 +15,7 @@ func TestParsePodTemplate(t *testing.T) {
 	if diff := cmp.Diff(mesh.PodTemplate{Group: "apps.kruise.io", Kind: "CloneSet", Path: []string{"spec", "template"}}, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
-	for _, text := range []string{"CloneSet=spec.template", "CloneSet.apps.kruise.io", "CloneSet.apps.kruise.io=", ".x=y"} {
+	for _, text := range []string{"CloneSet=spec.template", "CloneSet.apps.kruise.io", "CloneSet.apps.kruise.io=", "CloneSet.apps.kruise.io=spec..template", "CloneSet.apps.kruise.io=spec.", ".x=y"} {
 		if _, err := mesh.ParsePodTemplate(text); err == nil || !strings.HasPrefix(err.Error(), `pod template "`+text+`": expected Kind.group=path`) {
 			t.Errorf("%s: %v", text, err)
 		}
