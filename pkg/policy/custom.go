@@ -93,10 +93,10 @@ func provider(s *mesh.Snapshot, name string) (authorizer, bool) {
 	var service, status, prefix string
 	var ok bool
 	if p := found.GetEnvoyExtAuthzHttp(); p != nil {
-		service, status, prefix, a.failOpen, ok = p.Service, p.StatusOnError, p.PathPrefix, p.FailOpen, p.Port > 0
+		service, status, prefix, a.failOpen, ok = p.Service, p.StatusOnError, p.PathPrefix, p.FailOpen, isPort(p.Port)
 		ok = ok && !slices.Contains(slices.Concat(p.IncludeRequestHeadersInCheck, p.HeadersToUpstreamOnAllow, p.HeadersToDownstreamOnDeny, p.HeadersToDownstreamOnAllow), "*")
 	} else if p := found.GetEnvoyExtAuthzGrpc(); p != nil {
-		service, status, a.failOpen, a.grpc, ok = p.Service, p.StatusOnError, p.FailOpen, true, p.Port > 0
+		service, status, a.failOpen, a.grpc, ok = p.Service, p.StatusOnError, p.FailOpen, true, isPort(p.Port)
 	}
 	if status != "" {
 		code, err := strconv.Atoi(status)
@@ -107,6 +107,8 @@ func provider(s *mesh.Snapshot, name string) (authorizer, bool) {
 	}
 	return a, ok && (prefix == "" || strings.HasPrefix(prefix, "/")) && serviceExists(s, service)
 }
+
+func isPort(n uint32) bool { return n >= 1 && n <= 65535 }
 
 // serviceExists looks up a host, or "namespace/host". A host alone must be of
 // one namespace only.

@@ -87,6 +87,7 @@ func TestProviders(t *testing.T) {
 		{"AP-65 a path without its slash", "a", "{name: a, envoyExtAuthzHttp: {" + at + ", pathPrefix: check}}", false},
 		{"AP-65 headers by prefix", "a", "{name: a, envoyExtAuthzHttp: {" + at + ", headersToUpstreamOnAllow: ['x-*']}}", true},
 		{"AP-65 all headers", "a", "{name: a, envoyExtAuthzHttp: {" + at + ", headersToUpstreamOnAllow: ['*']}}", false},
+		{"AP-65 a port that there is not", "a", "{name: a, envoyExtAuthzHttp: {service: authz.ext.svc.cluster.local, port: 65536}}", false},
 		{"AP-65 no port", "a", "{name: a, envoyExtAuthzHttp: {service: authz.ext.svc.cluster.local}}", false},
 	}
 	for _, tt := range tests {
