@@ -35,7 +35,7 @@ type recordedCluster struct {
 
 // scoreClients holds the client side of the model to what istiod sent: use of
 // TLS, server name, secure naming, and which endpoints are marked for mTLS.
-func scoreClients(out io.Writer, dir string) (score, total int, err error) {
+func scoreClients(out io.Writer, _, dir string) (score, total int, err error) {
 	f, err := os.Open(filepath.Join(dir, "want.jsonl"))
 	if err != nil {
 		return 0, 0, err

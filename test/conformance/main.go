@@ -27,24 +27,32 @@ func corpora() []corpus {
 	}
 	for _, mesh := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
 		name := filepath.Join("verdicts", mesh)
-		all = append(all, corpus{name: name, folders: []string{name}, requests: true})
+		all = append(all, corpus{name: name, folders: []string{name}, scorer: scoreVerdicts})
 	}
-	return append(all, corpus{name: "clients", folders: []string{"clients"}, clients: true})
+	filters := &filterScores{}
+	return append(all,
+		corpus{name: "clients", folders: []string{"clients"}, scorer: scoreClients},
+		corpus{name: "authz", folders: []string{"authz"}, scorer: filters.cases},
+		corpus{name: "authz/fields", folders: []string{"authz"}, scorer: filters.fields})
 }
 
 type corpus struct {
 	name     string
 	folders  []string
-	embedded bool // leave out the templates of the case
-	requests bool // recorded verdicts on requests
-	clients  bool // recorded clusters of clients
+	embedded bool   // leave out the templates of the case
+	scorer   scorer // nil is injection
 }
+
+// scorer runs a folder's cases, with the binary where a command is to be held
+// to them.
+type scorer func(out io.Writer, binary, dir string) (score, total int, err error)
 
 // floors are the scores that must not be lost again; they only rise.
 func floors() map[string]int {
 	return map[string]int{
 		"inject": 66, "inject-random": 200, "profile": 248,
 		"verdicts/a": 3900, "verdicts/b": 3900, "verdicts/c": 3898, "verdicts/d": 3300, "verdicts/e": 3298, "verdicts/f": 2398, "verdicts/g": 2396, "verdicts/h": 800, "clients": 628,
+		"authz": 10, "authz/fields": 96,
 	}
 }
 
@@ -95,11 +103,8 @@ func run(out io.Writer) int {
 
 // score runs the cases of a folder.
 func (c corpus) score(out io.Writer, binary, dir string) (score, total int, err error) {
-	if c.requests {
-		return scoreVerdicts(out, binary, dir)
-	}
-	if c.clients {
-		return scoreClients(out, dir)
+	if c.scorer != nil {
+		return c.scorer(out, binary, dir)
 	}
 	cases, err := load(dir)
 	if err != nil {
