@@ -190,7 +190,7 @@ func (d *HostRules) For(client Proxy, service *mesh.Service) *HostRule {
 		r := one.Rules[0]
 		if r.Spec.WorkloadSelector == nil {
 			last = one
-		} else if r.Namespace == client.Namespace && client.Labels != nil && mesh.Selects(one.Selector, client.Labels) {
+		} else if r.Namespace == client.Namespace && mesh.Selects(one.Selector, client.Labels) {
 			return one
 		}
 	}

@@ -141,15 +141,24 @@ func TestPrivateByDefault(t *testing.T) {
 	}
 }
 
-// TestUnknownClient: of a client whose labels are not known no rule with a
-// selector is taken (DR-6).
+// TestUnknownClient: of a client whose labels are not known a rule is taken only
+// if its selector, too, asks for none (DR-6).
 func TestUnknownClient(t *testing.T) {
 	t.Parallel()
-	rules := docs(dr("a", "client", "host: web.shop.svc.cluster.local"), dr("b", "client", "host: web.shop.svc.cluster.local, workloadSelector: {matchLabels: {app: client}}"))
-	s := snapshot(t, docs(serverYAML, rules), "")
-	for name, labels := range map[string]map[string]string{"a": nil, "b": {"app": "client"}} {
-		if got := ruleNames(clusterOf(t, s, policy.Proxy{Namespace: "client", Labels: labels}, "web", 80, "").Rule); got != name {
-			t.Errorf("labels %v: %q, want %q", labels, got, name)
+	const host = "host: web.shop.svc.cluster.local"
+	for _, tt := range []struct {
+		selector string
+		labels   map[string]string
+		want     string
+	}{
+		{"{app: client}", nil, "a"},
+		{"{app: client}", map[string]string{"app": "client"}, "b"},
+		{"{}", nil, "b"},
+	} {
+		rules := docs(dr("a", "client", host), dr("b", "client", host+", workloadSelector: {matchLabels: "+tt.selector+"}"))
+		s := snapshot(t, docs(serverYAML, rules), "")
+		if got := ruleNames(clusterOf(t, s, policy.Proxy{Namespace: "client", Labels: tt.labels}, "web", 80, "").Rule); got != tt.want {
+			t.Errorf("%s, labels %v: %q, want %q", tt.selector, tt.labels, got, tt.want)
 		}
 	}
 }

@@ -182,6 +182,41 @@ func TestExplanationsAgree(t *testing.T) {
 	})
 }
 
+// TestPreparedAgrees: a request that is decided again and again is decided as the
+// first time.
+func TestPreparedAgrees(t *testing.T) {
+	laws(t, 60, func(t *testing.T, d dice) {
+		m := model(t, docs(slices.Concat(d.policies("ALLOW", 3), d.policies("DENY", 3), d.policies("AUDIT", 1), d.more())...), randomConfig)
+		decided := 0
+		for range requestsPerLaw {
+			r := d.request()
+			if d.IntN(3) == 0 {
+				r.From.IP = ""
+			}
+			v := m.Evaluate(r)
+			p, ok := m.Prepare(r)
+			if v.Outcome == policy.Refused && v.Stage == policy.Transport {
+				continue // perhaps by an application behind the rules
+			}
+			if reached := v.Outcome != policy.Refused && v.Outcome != policy.Rejected && v.Outcome != policy.Unauthenticated && v.Stage != policy.Authentication; ok != reached {
+				t.Errorf("prepared %t, evaluated %+v", ok, v)
+			}
+			if !ok {
+				continue
+			}
+			decided++
+			for range 2 {
+				if outcome, rule := p.Decide(); outcome != v.Outcome || outcome != policy.Unknown && rule != v.Rule {
+					t.Errorf("decided %s by %v, evaluated %+v", outcome, rule, v)
+				}
+			}
+		}
+		if decided == 0 {
+			t.Error("no request reaches the rules")
+		}
+	})
+}
+
 // explained holds a request's explanation to its verdict.
 func explained(t *testing.T, m *policy.Model, r *policy.Request) {
 	t.Helper()
