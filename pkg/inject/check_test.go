@@ -88,3 +88,35 @@ spec:
 		t.Errorf("a kind of another group loses nothing: %v", got)
 	}
 }
+
+// TestProbeOfAgentsPort: a pod that never had a sidecar and probes its port
+// loses the probe, and is told (INJ-68d).
+func TestProbeOfAgentsPort(t *testing.T) {
+	t.Parallel()
+	probe := "containers: [{name: app, image: x, readinessProbe: {httpGet: {path: /live, port: 15020}}}]"
+	i := defaults(t)
+	injected, o := injectPod(t, i, pod("", probe))
+	want := `container "app" has a probe of port 15020, the sidecar's own: it is taken for a rewritten one, so the probe behind /app-health/app/readyz cannot be answered and will fail`
+	if len(o.Warnings) != 1 || o.Warnings[0] != want {
+		t.Errorf("%q, want %s", o.Warnings, want)
+	}
+	if _, o := injectPod(t, i, asYAML(t, injected)); len(o.Warnings) != 0 {
+		t.Errorf("when it is injected again: %q", o.Warnings)
+	}
+}
+
+// TestUninjectUncaptured: with the CNI agent, the settings that injection
+// spells out for a pod that is not captured go again (INJ-86, INJ-93).
+func TestUninjectUncaptured(t *testing.T) {
+	t.Parallel()
+	text := []byte(pod("sidecar.istio.io/interceptionMode: NONE", app))
+	for _, mode := range []option{clean, native} {
+		injected := canonical(t, defaults(t, mode, values("pilot.cni.enabled=true")).Document, text)
+		if !strings.Contains(string(injected), "traffic.sidecar.istio.io/includeInboundPorts") {
+			t.Errorf("nothing is spelled out:\n%s", injected)
+		}
+		if diff := cmp.Diff(string(canonical(t, unchanged, text)), string(canonical(t, uninject, injected))); diff != "" {
+			t.Errorf("uninject of inject is not the original (-original +got):\n%s", diff)
+		}
+	}
+}
