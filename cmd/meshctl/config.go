@@ -26,7 +26,7 @@ func peerVariables() map[string]string {
 
 // applySettings gives every flag that the command line leaves out its value
 // from the environment or the settings file, if either has one. In the file a
-// command's own section wins over the top level.
+// command's section wins over the top level.
 func applySettings(cmd *cobra.Command) error {
 	v := viper.NewWithOptions(viper.KeyDelimiter("::"))
 	file, err := findSettings()
@@ -36,7 +36,7 @@ func applySettings(cmd *cobra.Command) error {
 	if file != "" {
 		v.SetConfigFile(file)
 		if err := v.ReadInConfig(); err != nil {
-			return fmt.Errorf("settings: %w", err)
+			return fmt.Errorf("settings: %s: %w", file, err)
 		}
 	}
 	var problems []error
@@ -52,18 +52,34 @@ func applySettings(cmd *cobra.Command) error {
 			problems = append(problems, err)
 			return
 		}
-		key := f.Name
-		if section := cmd.Name() + "::" + f.Name; v.IsSet(section) && os.Getenv(names[1]) == "" {
-			key = section
+		key, origin := f.Name, names[1]
+		if os.Getenv(origin) == "" {
+			key = sectionKey(v, cmd, f)
+			origin = file + ": " + f.Name
 		}
 		if !v.IsSet(key) {
 			return
 		}
 		if err := setFlag(cmd.Flags(), f, v, key); err != nil {
-			problems = append(problems, fmt.Errorf("settings: %s: %w", f.Name, err))
+			problems = append(problems, fmt.Errorf("settings: %s: %w", origin, err))
 		}
 	})
 	return errors.Join(problems...)
+}
+
+// sectionKey is where the file sets a flag: in the command's own section, in
+// that of the command above it if the flag is the same there, or at the top.
+func sectionKey(v *viper.Viper, cmd *cobra.Command, f *pflag.Flag) string {
+	for c := cmd; c.HasParent(); c = c.Parent() {
+		same := c.Flags().Lookup(f.Name)
+		if same == nil || same.Usage != f.Usage {
+			break
+		}
+		if key := c.Name() + "::" + f.Name; v.IsSet(key) {
+			return key
+		}
+	}
+	return f.Name
 }
 
 func setFlag(flags *pflag.FlagSet, f *pflag.Flag, v *viper.Viper, key string) error {

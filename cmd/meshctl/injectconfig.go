@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 	meshconfig "istio.io/api/mesh/v1alpha1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/meshctl/meshctl/internal/cluster"
 	"github.com/meshctl/meshctl/pkg/inject"
@@ -99,6 +100,15 @@ func (f *injectorFlags) validate(cmd *cobra.Command) error {
 		if _, err := resource.ParseQuantity(flag.Value.String()); err != nil {
 			return usagef(cmd, "--%s %q: expected a quantity such as 100m or 128Mi", name, flag.Value)
 		}
+	}
+	for _, name := range []string{"namespace", "istio-namespace", "revision"} {
+		flag := cmd.Flags().Lookup(name)
+		if flag != nil && flag.Value.String() != "" && validation.IsDNS1123Label(flag.Value.String()) != nil {
+			return usagef(cmd, "--%s %q: expected lower-case letters, digits and -", name, flag.Value)
+		}
+	}
+	if f.proxyUID < 0 || f.proxyGID < 0 {
+		return usagef(cmd, "--proxy-uid and --proxy-gid: expected a number from 0 on")
 	}
 	switch inject.Identity(f.identity) {
 	case inject.TokenIdentity, inject.SecretIdentity:

@@ -127,7 +127,7 @@ func (o *kubeInjectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	outcomes := outputs[0].Outcomes()
+	outcomes := outputs[0].CanonicalOutcomes()
 	return printer.Lines(o.streams.ErrOut, append(warningLines(outcomes), skipMessages(outcomes)...)...)
 }
 

@@ -66,7 +66,11 @@ func (f *outputFlags) validate(cmd *cobra.Command) error {
 func (f *outputFlags) emit(ctx context.Context, streams genericiooptions.IOStreams, outputs []inject.Output) error {
 	var outcomes []inject.Outcome
 	for _, o := range outputs {
-		outcomes = append(outcomes, o.Outcomes()...)
+		if f.preserve || f.output == "patch" || f.output == "kustomize" {
+			outcomes = append(outcomes, o.Outcomes()...)
+		} else {
+			outcomes = append(outcomes, o.CanonicalOutcomes()...)
+		}
 	}
 	if err := printReport(streams.ErrOut, f.report, outcomes); err != nil {
 		return err

@@ -27,6 +27,10 @@ type Change struct {
 	Outcome
 	Before, After json.RawMessage
 
+	// Dropped are the fields that the canonical form leaves out, because the
+	// kind does not have them (INJ-7).
+	Dropped []string
+
 	written json.RawMessage // as the manifest has it
 }
 
@@ -119,7 +123,7 @@ func (w *walker) workload(text []byte, object report.Object, path []string, open
 	if before, err = json.Marshal(load.object); err != nil {
 		return nil, nil, w.fail(object, path, err)
 	}
-	change := Change{Before: before, written: text}
+	change := Change{Before: before, Dropped: droppedFields(text, before), written: text}
 	if !w.picks(text) {
 		change.Reason = NotSelected
 	} else if change.Outcome, err = w.edit(load); err != nil {
@@ -238,6 +242,7 @@ func (i *Injector) workload(w workload) (Outcome, error) {
 		warnings = u.warnings
 	}
 	d := i.decide(w.meta, w.spec)
+	warnings = append(warnings, w.unread(d.reason)...)
 	if d.warning != "" {
 		warnings = append(warnings, d.warning)
 	}

@@ -19,6 +19,7 @@ var errNoTemplate = errors.New("spec.template is required value")
 type workload struct {
 	object any // what is written back
 	owner  owner
+	own    *metav1.ObjectMeta // of the object itself; nil if it is not known
 	meta   *metav1.ObjectMeta // where injection puts labels and annotations
 	spec   *corev1.PodSpec
 	bare   bool // the object is itself a pod
@@ -99,6 +100,7 @@ func open[T any](places func(*T) (metav1.TypeMeta, *metav1.ObjectMeta, *metav1.O
 		return workload{
 			object: object,
 			owner:  owner{TypeMeta: typeMeta, Name: own.Name, Namespace: own.Namespace},
+			own:    own,
 			meta:   meta,
 			spec:   spec,
 			bare:   own == meta,

@@ -144,6 +144,9 @@ func Kustomization(patches []Patch) ([]byte, error) {
 		Patches    []entry `json:"patches"`
 	}{APIVersion: "kustomize.config.k8s.io/v1alpha1", Kind: "Component", Patches: []entry{}}
 	for _, p := range patches {
+		if p.Target.Name == "" {
+			return nil, fmt.Errorf("a %s without a name: a kustomize patch for it would change every %s", p.Target.Kind, p.Target.Kind)
+		}
 		text, err := yaml.Marshal(p.Patch)
 		if err != nil {
 			return nil, err

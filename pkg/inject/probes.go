@@ -125,7 +125,11 @@ func (n *injection) save(saved map[string]prober, h handler, c *corev1.Container
 // saved: an unknown name, and the agent's own port.
 func (n *injection) resolve(port *intstr.IntOrString, c *corev1.Container, path string) bool {
 	if port.Type == intstr.Int {
-		return port.IntVal != n.mesh.GetDefaultConfig().GetStatusPort()
+		agents := port.IntVal == n.mesh.GetDefaultConfig().GetStatusPort()
+		if agents && n.status == nil {
+			n.warn("container %q has a probe of port %d, the sidecar's own: it is taken for a rewritten one, so the probe behind %s cannot be answered and will fail", c.Name, port.IntVal, path)
+		}
+		return !agents
 	}
 	for _, p := range c.Ports {
 		if p.Name == port.StrVal {

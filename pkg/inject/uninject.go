@@ -232,7 +232,7 @@ func (u *uninjection) removeAnnotations() {
 	if v := u.proxyEnv("ENVOY_SECURE_MERGED_METRICS_PORT"); v != "" && a[annotationSecurePort] == v {
 		delete(a, annotationSecurePort)
 	}
-	if slices.Contains(u.status.InitContainers, validationContainer) {
+	if slices.Contains(u.status.InitContainers, validationContainer) || spelledOut(a) {
 		u.removeCNI(a)
 	}
 	if len(a) == 0 {
@@ -247,6 +247,14 @@ func (u *uninjection) firstApplication() string {
 		}
 	}
 	return ""
+}
+
+// spelledOut tells whether a pod that is not captured has the traffic settings
+// for the CNI agent. No container of it shows that the cluster has one.
+func spelledOut(a map[string]string) bool {
+	_, excluded := a["traffic.sidecar.istio.io/excludeInboundPorts"]
+	return excluded && a[annotationInterceptionMode] == "NONE" &&
+		a["traffic.sidecar.istio.io/includeInboundPorts"] != "" && a["traffic.sidecar.istio.io/includeOutboundIPRanges"] != ""
 }
 
 // removeCNI takes off the traffic settings that injection spells out for the

@@ -137,7 +137,11 @@ func (l Loader) loadDirectory(loaded *Loaded, dir string) error {
 	for _, file := range files {
 		one := &Loaded{}
 		if err := l.loadPath(one, file); err != nil {
-			problems = append(problems, err)
+			if mentionsObjects(file) {
+				problems = append(problems, err)
+			} else {
+				loaded.Skipped = append(loaded.Skipped, file)
+			}
 			continue
 		}
 		for _, s := range one.Streams {
@@ -157,6 +161,17 @@ func (l Loader) loadDirectory(loaded *Loaded, dir string) error {
 		return &report.InputError{Location: report.Location{File: dir}, Err: errors.New("no manifests in this directory"), Hint: hint}
 	}
 	return errors.Join(problems...)
+}
+
+// mentionsObjects tells whether a file that cannot be read as a manifest may
+// be meant as one: others, such as JSON with comments, are nobody's business.
+func mentionsObjects(file string) bool {
+	text, err := os.ReadFile(file) //nolint:gosec // found in a directory that the user names
+	return err != nil || meansObjects(text)
+}
+
+func meansObjects(text []byte) bool {
+	return bytes.Contains(text, []byte("apiVersion")) && bytes.Contains(text, []byte("kind"))
 }
 
 // list gives the manifests of a directory, sorted. Kustomization files steer
@@ -185,8 +200,8 @@ func (l Loader) list(dir string) ([]string, error) {
 	return files, err
 }
 
-// holdsObjects tells whether any document names a kind. What cannot be read is
-// taken for a manifest, so that its fault is told.
+// holdsObjects tells whether any document names a kind. What cannot be read,
+// but speaks of kinds, is taken for a manifest, so that its fault is told.
 func (s *Stream) holdsObjects() bool {
 	for _, d := range s.Documents {
 		var head struct {
@@ -194,10 +209,10 @@ func (s *Stream) holdsObjects() bool {
 			Kind       any `json:"kind"`
 		}
 		text, err := yaml.YAMLToJSON(d.Text)
-		if err != nil {
+		if err != nil && meansObjects(d.Text) {
 			return true
 		}
-		if json.Unmarshal(text, &head) == nil && head.Kind != nil && head.APIVersion != nil {
+		if err == nil && json.Unmarshal(text, &head) == nil && head.Kind != nil && head.APIVersion != nil {
 			return true
 		}
 	}

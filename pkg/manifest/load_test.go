@@ -48,6 +48,7 @@ func TestLoadDirectory(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{
 		"b.yaml": object, "a.yml": object, "c.json": `{"apiVersion":"v1","kind":"Pod"}`, "values.yaml": "replicas: 1\n",
+		"tsconfig.json": "{\"a\": 1, // no JSON\n}\n", "odd.yaml": "--- odd\n", "odd.json": "{\"a\":1} odd",
 		"notes.txt": "kind: no", "kustomization.yaml": "resources: []\n", "sub/d.yaml": object, ".git/e.yaml": object,
 	})
 	for name, want := range map[string][]string{
@@ -64,7 +65,7 @@ func TestLoadDirectory(t *testing.T) {
 			if diff := cmp.Diff(want, read); diff != "" {
 				t.Errorf("read (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff([]string{"values.yaml"}, skipped); diff != "" {
+			if diff := cmp.Diff([]string{"odd.json", "odd.yaml", "tsconfig.json", "values.yaml"}, skipped); diff != "" {
 				t.Errorf("skipped (-want +got):\n%s", diff)
 			}
 		})
@@ -73,7 +74,7 @@ func TestLoadDirectory(t *testing.T) {
 
 func TestLoadErrors(t *testing.T) {
 	t.Parallel()
-	dir := tree(t, map[string]string{"broken/a.yaml": "a: b\n c: d\n---\n--- x\n", "empty/x.txt": "x"})
+	dir := tree(t, map[string]string{"broken/a.yaml": "apiVersion: v1\nkind: Pod\n---\n--- x\n", "empty/x.txt": "x"})
 	tests := []struct {
 		name  string
 		paths []string

@@ -55,7 +55,14 @@ func TestParseConfigErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"connectTimeout: 0s\n":                        "invalid connect timeout: duration must be greater than 1ms",
-		"connectTimeout: 31s\n":                       "invalid connect timeout: time 31s must be >1ms and <30s",
+		"connectTimeout: 3601s\n":                     "invalid connect timeout: time 1h0m1s must be >1ms and <1h0m0s",
+		"protocolDetectionTimeout: 0.0005s\n":         "invalid protocol detection timeout: only durations to ms precision are supported",
+		"trustDomain: a_b\n":                          `trustDomain: "a_b" is not a trust domain such as cluster.local`,
+		"trustDomain: ''\n":                           `trustDomain: "" is not a trust domain such as cluster.local`,
+		"trustDomainAliases: [a., b..c]\n":            `trustDomainAliases[1]: "b..c" is not a trust domain such as cluster.local`,
+		"defaultConfig: {drainDuration: 1.5s}\n":      "drain time only supports durations to seconds precision",
+		"defaultConfig: {discoveryAddress: ''}\n":     "discovery address must be set to the proxy discovery service",
+		"defaultConfig: {proxyAdminPort: 70000}\n":    "invalid proxy admin port: port number 70000 must be in the range 1..65535",
 		"connectTimeout: 1.0005s\n":                   "invalid connect timeout: only durations to ms precision are supported",
 		"proxyListenPort: 70000\n":                    "invalid proxy listen port: port number 70000 must be in the range 1..65535",
 		"defaultConfig: {statusPort: -1}\n":           "invalid status port: port number -1 must be in the range 1..65535",

@@ -10,10 +10,11 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 	meshconfig "istio.io/api/mesh/v1alpha1"
+	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // longestConnectTimeout is the most that istiod accepts.
-const longestConnectTimeout = 30 * time.Second
+const longestConnectTimeout = time.Hour
 
 // validateConfig is istiod's check of the fields that injection and the
 // verdicts read. It reports everything that is wrong.
@@ -28,6 +29,13 @@ func validateConfig(config *meshconfig.MeshConfig) error {
 	check("invalid proxy inbound listen port", validatePort(config.ProxyInboundListenPort))
 	if config.ConnectTimeout != nil {
 		check("invalid connect timeout", validateConnectTimeout(config.ConnectTimeout))
+	}
+	if d := config.ProtocolDetectionTimeout.AsDuration(); d%time.Millisecond != 0 {
+		problems = append(problems, errors.New("invalid protocol detection timeout: only durations to ms precision are supported"))
+	}
+	check("trustDomain", validateTrustDomain(config.TrustDomain))
+	for n, alias := range config.TrustDomainAliases {
+		check(fmt.Sprintf("trustDomainAliases[%d]", n), validateTrustDomain(alias))
 	}
 	if config.DefaultConfig == nil {
 		problems = append(problems, errors.New("missing default proxy config"))
@@ -55,6 +63,14 @@ func ValidateProxyConfig(config *meshconfig.ProxyConfig) error {
 	}
 	if err := validateDuration(config.DrainDuration); err != nil {
 		add("invalid drain duration: %w", err)
+	} else if config.DrainDuration.AsDuration()%time.Second != 0 {
+		add("drain time only supports durations to seconds precision")
+	}
+	if config.DiscoveryAddress == "" {
+		add("discovery address must be set to the proxy discovery service")
+	}
+	if err := validatePort(config.ProxyAdminPort); err != nil {
+		add("invalid proxy admin port: %w", err)
 	}
 	for _, a := range proxyAddresses(config) {
 		if a.address == "" && !a.required {
@@ -104,6 +120,17 @@ func proxyAddresses(config *meshconfig.ProxyConfig) []proxyAddress {
 		list = append(list, proxyAddress{"datadog address", strings.ReplaceAll(t.Address, "$(HOST_IP)", "127.0.0.1"), true})
 	}
 	return list
+}
+
+// validateTrustDomain checks that a trust domain is made of DNS labels; a dot
+// may end it.
+func validateTrustDomain(domain string) error {
+	for label := range strings.SplitSeq(strings.TrimSuffix(domain, "."), ".") {
+		if validation.IsDNS1123Label(label) != nil {
+			return fmt.Errorf("%q is not a trust domain such as cluster.local", domain)
+		}
+	}
+	return nil
 }
 
 func validatePort(port int32) error {
