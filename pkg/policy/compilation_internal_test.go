@@ -33,7 +33,7 @@ func (d dice) randomMesh(t *testing.T) *mesh.Snapshot {
 		annotations, extra := d.pick("", "istio.io/dry-run: 'true'"), d.pick("action: ALLOW", "action: DENY", "action: AUDIT", "action: CUSTOM, provider: {name: p1}", "action: CUSTOM, provider: {name: p2}", "targetRefs: [{kind: Gateway, name: g}]")
 		fmt.Fprintf(&out, "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p-%d, namespace: %s, annotations: {%s}}\nspec: {%s, selector: {matchLabels: {%s}}, rules: [{}, {to: [{operation: {paths: [/%d]}}]}]}\n---\n",
 			i, namespace(), annotations, extra, labels(), i)
-		fmt.Fprintf(&out, "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: r-%d, namespace: %s}\nspec: {selector: {matchLabels: {%s}}, jwtRules: [{issuer: i-%d, jwks: '{\"keys\":[]}'}]}\n---\n", i, namespace(), labels(), i)
+		fmt.Fprintf(&out, "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: r-%d, namespace: %s}\nspec: {selector: {matchLabels: {%s}}, jwtRules: [{issuer: i-%d, jwks: '{\"keys\":[]}'}]}\n---\n", i, namespace(), labels(), i%3)
 		fmt.Fprintf(&out, "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: t-%d, namespace: %s}\nspec: {selector: {matchLabels: {%s}}, mtls: {mode: %s}}\n---\n", i, namespace(), labels(), d.pick("STRICT", "DISABLE", "UNSET"))
 	}
 	stream, err := manifest.Read("mesh.yaml", []byte(out.String()))
@@ -69,6 +69,11 @@ func TestWorkloadsShare(t *testing.T) {
 				t.Errorf("seed %d, %s: with others\n%s\nalone\n%s", seed, w, got, want)
 			}
 			checkSelection(t, s, together)
+			checkTokens(t, s, together)
+			for _, stage := range []*Stage{together.TCP.Audit, together.TCP.Deny, together.TCP.Allow} {
+				checkBytes(t, s, stage.enforced())
+				checkBytes(t, s, stage.shadow())
+			}
 			if stages[together.HTTP.Allow] {
 				shared++
 			}
@@ -139,5 +144,48 @@ func checkSelection(t *testing.T, s *mesh.Snapshot, m *Model) {
 	slices.SortFunc(got, func(a, b *mesh.AuthorizationPolicy) int { return position(a) - position(b) })
 	if !slices.Equal(got, want) {
 		t.Errorf("%s: %d policies, want %d", m.Workload, len(got), len(want))
+	}
+}
+
+// checkTokens compares the order in which tokens are looked for with that of the
+// policies: the workload's own namespace comes first (RA-1).
+func checkTokens(t *testing.T, s *mesh.Snapshot, m *Model) {
+	t.Helper()
+	var want, got []Provider
+	for _, ns := range []string{m.Workload.Namespace, s.RootNamespace()} {
+		for _, p := range s.RequestAuthentications(ns) {
+			if mesh.Selects(p.Spec.GetSelector().GetMatchLabels(), m.Workload.PodLabels) {
+				want = append(want, Options{}.providers(p)...)
+			}
+		}
+		if ns == s.RootNamespace() {
+			break
+		}
+	}
+	slices.SortStableFunc(want, func(a, b Provider) int { return strings.Compare(a.Rule.Issuer, b.Rule.Issuer) })
+	if m.JWT != nil {
+		got = m.JWT.Providers
+	}
+	if !slices.EqualFunc(got, want, func(a, b Provider) bool { return a.Policy == b.Policy }) {
+		t.Errorf("%s: %d providers, want %d, or another order", m.Workload, len(got), len(want))
+	}
+}
+
+// checkBytes compares rules for byte streams with those that each policy has
+// there (AP-57, AP-58).
+func checkBytes(t *testing.T, s *mesh.Snapshot, set *RuleSet) {
+	t.Helper()
+	if set == nil {
+		return
+	}
+	var want []string
+	for _, p := range set.Policies {
+		for _, r := range (&compiler{domains: s.TrustDomains(), tcp: true}).rules(p, "", "") {
+			want = append(want, r.ID)
+		}
+	}
+	slices.Sort(want)
+	if got := ids(set); !slices.Equal(got, want) {
+		t.Errorf("rules for byte streams: %v, want %v", got, want)
 	}
 }
