@@ -10,6 +10,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/meshctl/meshctl/internal/printer"
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
@@ -20,6 +21,8 @@ func newDescribeCmd(streams genericiooptions.IOStreams) *cobra.Command {
 		Example: "  meshctl describe workload shop/web -f manifests/",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newDescribeWorkloadCmd(streams, nil))
 	return cmd
@@ -99,21 +102,22 @@ func descriptionFormats() []format[policy.Description] {
 // thing that applies to it.
 func printDescription(w io.Writer, d policy.Description) error {
 	identity := d.Identity
-	if identity == "" {
+	switch {
+	case identity != "":
+	case d.ServiceAccount == "":
 		identity = "none"
+	default:
+		identity = "none; the service account is " + d.ServiceAccount
 	}
 	sidecar := "no"
 	switch {
 	case d.Injection.Gateway:
-		sidecar = "a gateway: what its own listeners do is not told here"
+		sidecar = "a gateway, what its own listeners do is not told here"
 	case d.Injection.Sidecar:
 		sidecar = "yes"
 	}
-	if err := printer.Lines(w,
-		d.Workload+placed(d.At), "",
-		"Identity  "+identity,
-		"Sidecar   "+sidecar+": "+d.Injection.Because+placed(d.Injection.At),
-	); err != nil {
+	sidecar += ": " + d.Injection.Because + placed(d.Injection.At)
+	if err := printer.Lines(w, d.Workload+placed(d.At), "", "Identity  "+identity, "Sidecar   "+sidecar); err != nil {
 		return err
 	}
 	for _, part := range descriptionParts(d) {
@@ -173,25 +177,27 @@ func servicesPart(d policy.Description) part {
 			if port.Target == 0 {
 				target = "none"
 			}
-			p.rows = append(p.rows, []string{s.Host, number, target, protocolText(port), s.At.String()})
+			p.rows = append(p.rows, []string{s.Host, number, target, protocolText(port.Protocol, port.Traffic), s.At.String()})
 		}
 	}
 	return p
 }
 
-func protocolText(p policy.ServicePortPair) string {
-	if p.Traffic == "auto" {
+func protocolText(p mesh.Protocol, traffic mesh.Traffic) string {
+	if traffic == mesh.SniffedTraffic && p != mesh.UDP {
 		return "sniffed"
 	}
-	return string(p.Protocol)
+	return string(p)
 }
 
 func portsPart(d policy.Description) part {
 	p := part{title: "Mutual TLS", headers: []string{"PORT", "PROTOCOL", "MODE", "SET BY"}}
 	for _, port := range d.Ports {
-		number, protocol, mode, by := fmt.Sprint(port.Port), port.Protocol, string(port.Mode), "default"
+		number, protocol, mode, by := fmt.Sprint(port.Port), protocolText(port.Protocol, port.Traffic), string(port.Mode), "default"
 		if port.Port == 0 {
-			number, protocol = "others", "sniffed"
+			number = "others"
+		} else if port.Service == "" {
+			protocol += ", in no Service"
 		}
 		if port.By != nil {
 			by = port.By.String()
@@ -207,7 +213,10 @@ func portsPart(d policy.Description) part {
 func tokensPart(d policy.Description) part {
 	p := part{title: "Request authentication", headers: []string{"ISSUER", "AUDIENCES", "SET BY", "KEYS", "TOKEN IN"}, empty: "none, tokens are not looked at"}
 	for _, t := range d.Tokens {
-		issuer, audiences, keys := t.Issuer, strings.Join(t.Audiences, ", "), t.Keys
+		issuer, audiences, keys := t.Issuer, strings.Join(t.Audiences, ", "), t.KeysFrom
+		if t.JWKSURI != "" {
+			keys = t.JWKSURI
+		}
 		if issuer == "" {
 			issuer = "any"
 		}
@@ -220,7 +229,11 @@ func tokensPart(d policy.Description) part {
 		case t.Unknown:
 			keys += " (not in the files)"
 		}
-		p.rows = append(p.rows, []string{issuer, audiences, t.Policy.String(), keys, strings.Join(t.Locations, ", ")})
+		var places []string
+		for _, l := range t.Locations {
+			places = append(places, l.String())
+		}
+		p.rows = append(p.rows, []string{issuer, audiences, t.Policy.String(), keys, strings.Join(places, ", ")})
 	}
 	return p
 }
@@ -232,15 +245,15 @@ func policiesPart(d policy.Description) part {
 		if a.DryRun {
 			action += " (dry run)"
 		}
-		name := strings.TrimPrefix(a.Policy.Object, "AuthorizationPolicy ")
+		name, at := strings.TrimPrefix(a.Policy.Object, "AuthorizationPolicy "), a.Policy.At.String()
 		switch {
 		case a.Unusable != "":
-			name += ", asks nobody: " + a.Unusable
+			p.rows = append(p.rows, []string{action, name, at, "asks nobody: " + a.Unusable})
 		case a.Provider != "":
-			name += ", asks " + a.Provider
+			p.rows = append(p.rows, []string{action, name, at, "asks " + a.Provider})
 		}
 		if len(a.Rules) == 0 {
-			p.rows = append(p.rows, []string{action, name, a.Policy.At.String(), "none: it matches nothing"})
+			p.rows = append(p.rows, []string{action, name, at, "none: it matches nothing"})
 		}
 		for i, rule := range a.Rules {
 			p.rows = append(p.rows, []string{action, name, rule.At.String(), fmt.Sprintf("%d %s", i, rule.Text)})

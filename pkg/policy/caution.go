@@ -189,7 +189,7 @@ func (t *teller) identityCautions(r *Rule, workloads []*mesh.Workload) {
 			if p.Traffic == mesh.TCPTraffic {
 				holds = onTCP
 			}
-			if p.Mode == Strict || p.Declared == nil || holds == nil {
+			if p.Mode == Strict || p.Declared == nil || holds == nil || bypassed(w, number) {
 				continue
 			}
 			excludes, matches := holds.withoutIdentity(p)

@@ -119,7 +119,7 @@ func oddRequestPrincipal(v string) *oddity {
 	issuer, subject := e.Kids[0].Test.String, e.Kids[1].Test.String
 	switch {
 	case issuer.Value == "https:/" || issuer.Value == "http:/":
-		return neverMatches("what follows the last slash is taken for the subject; write " + v + "/SUBJECT, or " + v + "/* for any")
+		return neverMatches("what follows the last slash is taken for the subject; write ISSUER/SUBJECT, or ISSUER/* for any")
 	case subject.Form == Exact && subject.Value == "":
 		return neverMatches("it names no subject; write ISSUER/SUBJECT, or ISSUER/* for any")
 	case subject.Form == Exact && strings.Contains(subject.Value, "*"):

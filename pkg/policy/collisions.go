@@ -29,6 +29,8 @@ type Collision struct {
 	// meant.
 	Fails bool   `json:"fails"`
 	Why   string `json:"why"`
+
+	clients []*mesh.Workload
 }
 
 // Sent is what a client's sidecar speaks.
@@ -60,20 +62,45 @@ func (s *Simulator) collisions(w *mesh.Workload) []Collision {
 			if target == 0 || port.Protocol == mesh.UDP {
 				continue
 			}
-			for _, group := range s.clientGroups(service, port) {
-				for _, c := range s.outbound().Clusters(group.proxy, service, port) {
-					if !mesh.Selects(c.Rule.subset(c.Subset).GetLabels(), w.PodLabels) {
-						continue
-					}
-					if found := s.collide(c, mesh.Endpoint{Workload: w, Port: target}); found != nil {
-						found.Clients = s.clientNames(group.clients, port)
-						all = append(all, *found)
-					}
-				}
-			}
+			all = append(all, s.collisionsAt(service, port, mesh.Endpoint{Workload: w, Port: target})...)
 		}
 	}
 	return all
+}
+
+// collisionsAt are those of one port, each told once of all its clients.
+func (s *Simulator) collisionsAt(service *mesh.Service, port mesh.ServicePort, e mesh.Endpoint) []Collision {
+	var all []Collision
+	for _, group := range s.clientGroups(service, port) {
+		for _, c := range s.outbound().Clusters(group.proxy, service, port) {
+			if !mesh.Selects(c.Rule.subset(c.Subset).GetLabels(), e.Workload.PodLabels) {
+				continue
+			}
+			found := s.collide(c, e)
+			if found == nil {
+				continue
+			}
+			i := slices.IndexFunc(all, func(old Collision) bool {
+				return old.Subset == found.Subset && old.Why == found.Why && sameCause(old.By, found.By)
+			})
+			if i < 0 {
+				i = len(all)
+				all = append(all, *found)
+			}
+			all[i].clients = append(all[i].clients, group.clients...)
+		}
+	}
+	for i := range all {
+		all[i].Clients = s.clientNames(all[i].clients, port)
+	}
+	return all
+}
+
+func sameCause(a, b *Cause) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Object == b.Object && a.At == b.At
 }
 
 // clientGroups are the workloads with a sidecar that sees the port, by the rule
@@ -159,16 +186,17 @@ func (f *Collision) unguarded(c *Cluster, annotation string, bypasses bool) {
 		if bypasses {
 			f.Why = why + ", which alone could end it"
 		}
-	case f.Sends == SendsTLS && !c.endsAtApplication():
-		f.Why = why + ": it works only if the application itself speaks TLS"
+	case f.Sends == SendsTLS && !endsAtApplication(c.Port.Protocol):
+		f.Fails, f.Why = true, why+" and "+noTLS
 	}
 }
 
-// endsAtApplication tells whether the Service says that its application ends
-// TLS itself.
-func (c *Cluster) endsAtApplication() bool {
-	return c.Port.Protocol == mesh.HTTPS || c.Port.Protocol == mesh.TLS
-}
+// noTLS is why TLS that nobody ends on the way fails.
+const noTLS = "its Service does not say that the application speaks TLS itself (HTTPS or TLS)"
+
+// endsAtApplication tells whether an application ends TLS itself, by the
+// protocol that its Service names.
+func endsAtApplication(p mesh.Protocol) bool { return p == mesh.HTTPS || p == mesh.TLS }
 
 // guarded judges what reaches a sidecar.
 func (s *Simulator) guarded(f *Collision, c *Cluster, e mesh.Endpoint, port *Port) {
@@ -185,8 +213,8 @@ func (s *Simulator) guarded(f *Collision, c *Cluster, e mesh.Endpoint, port *Por
 		if port.Mode == Disable {
 			f.Why = "the sidecar does not end it there (DISABLE)"
 		}
-	case f.Sends == SendsTLS && !c.endsAtApplication():
-		f.Why = "it passes through without an identity, and works only if the application itself speaks TLS"
+	case f.Sends == SendsTLS && (port.Declared == nil || !endsAtApplication(port.Declared.Protocol)):
+		f.Fails, f.Why = true, "the sidecar passes it on as it is, and "+noTLS
 	case f.Sends == SendsPlaintext && port.Mode == Permissive && c.Settings != nil && s.wantsIdentity(e.Workload):
 		f.Why = "callers have no identity then, and policies for the workload look at identities"
 	}

@@ -52,9 +52,13 @@ type ServicePortPair struct {
 
 // PortDescription is the mTLS mode of a port of the workload.
 type PortDescription struct {
-	Port     uint32 `json:"port"` // 0 stands for all others
-	Protocol string `json:"protocol"`
-	Mode     Mode   `json:"mode"`
+	Port uint32 `json:"port"` // 0 stands for all others
+	// Service and Protocol are those of the Service that declares the port; empty
+	// if none does.
+	Service  string        `json:"service,omitempty"`
+	Protocol mesh.Protocol `json:"protocol,omitempty"`
+	Traffic  mesh.Traffic  `json:"traffic"`
+	Mode     Mode          `json:"mode"`
 	// By is the PeerAuthentication that set the mode; nil is the mesh's default.
 	By *Cause `json:"by,omitempty"`
 	// Bypass says why the sidecar does not see the port; empty if it does.
@@ -63,11 +67,14 @@ type PortDescription struct {
 
 // TokenDescription is a jwtRule of a RequestAuthentication.
 type TokenDescription struct {
-	Policy    Cause    `json:"policy"`
-	Issuer    string   `json:"issuer"` // empty is any
-	Audiences []string `json:"audiences,omitempty"`
-	Locations []string `json:"locations"`
-	Keys      string   `json:"keys"` // where they come from
+	Policy    Cause           `json:"policy"`
+	Issuer    string          `json:"issuer"` // empty is any
+	Audiences []string        `json:"audiences,omitempty"`
+	Locations []TokenLocation `json:"locations"`
+	// KeysFrom tells where the keys come from: jwks, jwksUri, or discovery at the
+	// issuer. JWKSURI is the address, where there is one.
+	KeysFrom string `json:"keysFrom"`
+	JWKSURI  string `json:"jwksUri,omitempty"`
 	// Unknown says that the files do not hold the keys, Unusable why Envoy cannot
 	// use those that they hold.
 	Unknown  bool   `json:"keysUnknown,omitempty"`
@@ -100,7 +107,7 @@ func (s *Simulator) Describe(w *mesh.Workload) Description {
 		Injection: InjectionDescription{w.Membership, w.Membership.Describe(), w.IsGateway()},
 		Ports:     []PortDescription{}, Tokens: []TokenDescription{}, Policies: []PolicyDescription{}, Collisions: []Collision{},
 	}
-	if w.ServiceAccount != "" {
+	if w.ServiceAccount != "" && w.Membership.Sidecar {
 		d.Identity = w.Identity(s.snapshot.Config.TrustDomain)
 	}
 	d.Services = s.describeServices(w)
@@ -156,7 +163,10 @@ func (s *Simulator) describeServices(w *mesh.Workload) []ServiceDescription {
 func (m *Model) describePorts() []PortDescription {
 	var all []PortDescription
 	add := func(number uint32, p *Port) {
-		d := PortDescription{Port: number, Protocol: p.describe(), Mode: p.Mode}
+		d := PortDescription{Port: number, Traffic: p.Traffic, Mode: p.Mode}
+		if p.Declared != nil {
+			d.Service, d.Protocol = p.Declared.Service.String(), p.Declared.Protocol
+		}
 		if by := m.modeCause(number); by.Object != "" {
 			d.By = &by
 		}
@@ -173,20 +183,17 @@ func (m *Model) describePorts() []PortDescription {
 }
 
 func (p *Provider) description() TokenDescription {
-	field, _ := p.keys()
+	from, _ := p.keys()
 	by := causeOf(p.Policy.Object, "spec", "jwtRules", fmt.Sprint(p.Index))
 	by.Rule = &p.Index
-	d := TokenDescription{Policy: by, Issuer: p.Rule.Issuer, Audiences: p.Rule.Audiences, Locations: p.places(), Unknown: p.Keys == nil && p.KeysErr == nil}
+	d := TokenDescription{
+		Policy: by, Issuer: p.Rule.Issuer, Audiences: p.Rule.Audiences, Locations: p.places(), KeysFrom: from, Unknown: p.Keys == nil && p.KeysErr == nil,
+	}
 	if p.KeysErr != nil {
 		d.Unusable = p.KeysErr.Error()
 	}
-	switch field {
-	case "jwks":
-		d.Keys = "in the policy"
-	case "jwksUri":
-		d.Keys = p.Rule.JwksUri
-	default:
-		d.Keys = "by discovery at " + p.Rule.Issuer
+	if from == "jwksUri" {
+		d.JWKSURI = p.Rule.JwksUri
 	}
 	return d
 }

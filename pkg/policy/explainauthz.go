@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	security "istio.io/api/security/v1beta1"
 	typev1beta1 "istio.io/api/type/v1beta1"
@@ -256,10 +255,8 @@ func faultWords(all []fault) string {
 		switch {
 		case f.err == nil:
 			words = append(words, "istiod knows no condition "+shown(f.field))
-		case strings.Contains(f.err.Error(), shown(f.value)) || strings.HasPrefix(f.err.Error(), `"`):
+		default: // these errors quote what they are about
 			words = append(words, f.field+": "+f.err.Error())
-		default:
-			words = append(words, f.field+" "+shown(f.value)+": "+f.err.Error())
 		}
 	}
 	if words == nil {

@@ -22,12 +22,18 @@ func (t *teller) streamPorts(workloads []*mesh.Workload, traffic mesh.Traffic) [
 	for _, w := range workloads {
 		ports := t.Model(w).Ports
 		for _, number := range slices.Sorted(maps.Keys(ports)) {
-			if p := ports[number]; p.Declared != nil && p.Traffic == traffic {
+			if p := ports[number]; p.Declared != nil && p.Traffic == traffic && !bypassed(w, number) {
 				all = append(all, streamPort{w, p})
 			}
 		}
 	}
 	return all
+}
+
+// bypassed tells whether a workload's sidecar does not see a port (PA-22).
+func bypassed(w *mesh.Workload, number uint32) bool {
+	_, yes := w.BypassesInbound(int32(number)) //nolint:gosec // a port
+	return yes
 }
 
 // streams tells what becomes of a policy's rules where bytes are no requests:

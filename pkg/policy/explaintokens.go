@@ -43,8 +43,15 @@ func (t *teller) accepts(p *Provider, name string) {
 	if len(r.Audiences) > 0 {
 		audience = "for the audience " + either(allShown(r.Audiences))
 	}
-	t.sayBy(OnTokens, by("issuer"), "%s takes tokens %s, %s, that it finds in %s.", name, issuer, audience, either(p.places()))
+	var places []string
+	for _, l := range p.places() {
+		places = append(places, l.String())
+	}
+	t.sayBy(OnTokens, by("issuer"), "%s takes tokens %s, %s, that it finds in %s.", name, issuer, audience, either(places))
 	field, keys := p.keys()
+	if field == "discovery" {
+		field = "issuer"
+	}
 	t.sayBy(OnTokens, by(field), "%s checks them with the keys %s.", name, keys)
 	if p.KeysErr != nil {
 		t.sayBy(OnCaution, by(field), "%s: its keys cannot be used (%v), so Envoy refuses the whole listener.", name, p.KeysErr)
@@ -57,35 +64,50 @@ func (t *teller) accepts(p *Provider, name string) {
 	t.outputs(p, name, by)
 }
 
+// TokenLocation is where a rule looks for tokens.
+type TokenLocation struct {
+	In     string `json:"in"` // header, param or cookie
+	Name   string `json:"name"`
+	Prefix string `json:"prefix,omitempty"` // of a header, before the token
+}
+
+// String names the place in words.
+func (l TokenLocation) String() string {
+	switch {
+	case l.In == "param":
+		return "the query parameter " + shown(l.Name)
+	case l.Prefix == "":
+		return "the " + l.In + " " + shown(l.Name)
+	}
+	return "the header " + shown(l.Name) + " after " + strconv.Quote(l.Prefix)
+}
+
 // places are where a rule looks for tokens (RA-10, RA-11).
-func (p *Provider) places() []string {
-	var all []string
+func (p *Provider) places() []TokenLocation {
+	var all []TokenLocation
 	fromHeaders, params, cookies := p.locations()
 	for _, h := range fromHeaders {
-		place := "the header " + shown(h.GetName())
-		if h.GetPrefix() != "" {
-			place += " after " + strconv.Quote(h.GetPrefix())
-		}
-		all = append(all, place)
+		all = append(all, TokenLocation{"header", h.GetName(), h.GetPrefix()})
 	}
 	for _, name := range params {
-		all = append(all, "the query parameter "+shown(name))
+		all = append(all, TokenLocation{In: "param", Name: name})
 	}
 	for _, name := range cookies {
-		all = append(all, "the cookie "+shown(name))
+		all = append(all, TokenLocation{In: "cookie", Name: name})
 	}
 	return all
 }
 
-// keys are where a rule's keys come from (RA-19), and the field that says so.
-func (p *Provider) keys() (field, words string) {
+// keys are where a rule's keys come from (RA-19): jwks, jwksUri or discovery,
+// and in words.
+func (p *Provider) keys() (from, words string) {
 	switch {
 	case p.Rule.Jwks != "":
 		return "jwks", "in the policy itself"
 	case p.Rule.JwksUri != "":
 		return "jwksUri", "that " + shown(p.Rule.JwksUri) + " serves, which the files do not tell; while they cannot be fetched, every token is bad"
 	}
-	return "issuer", "that the issuer's discovery document names, which the files do not tell; while they cannot be fetched, every token is bad"
+	return "discovery", "that the issuer's discovery document names, which the files do not tell; while they cannot be fetched, every token is bad"
 }
 
 // outputs tell of headers that a good token sets (RA-15).

@@ -15,7 +15,7 @@ import (
 // CUSTOM, tokens, AUDIT, DENY, ALLOW, and what is left (EV-1).
 func (t *teller) workload(w *mesh.Workload) {
 	if w.ServiceAccount != "" {
-		t.sayBy(OnSidecar, causeOf(w.Object), "It runs as %s.", w.Identity(t.snapshot.Config.TrustDomain))
+		t.sayBy(OnSidecar, causeOf(w.Object), "It runs as the service account %s/%s.", w.Namespace, w.ServiceAccount)
 	}
 	by := membershipCauses(w)[0]
 	switch {
@@ -27,6 +27,9 @@ func (t *teller) workload(w *mesh.Workload) {
 		return
 	}
 	t.sayBy(OnSidecar, by, "It has a sidecar: %s.", w.Membership.Describe())
+	if w.ServiceAccount != "" {
+		t.sayBy(OnSidecar, causeOf(w.Object), "Its sidecar presents %s.", w.Identity(t.snapshot.Config.TrustDomain))
+	}
 	m := t.Model(w)
 	t.transport(m)
 	t.tokens(m)
@@ -120,7 +123,7 @@ func (t *teller) rest(m *Model) {
 	}
 	t.sayBy(OnRest, causeOf(m.HTTP.Allow.Enforced.Policies[0].Object), "Everything else is denied, on every port, as there are ALLOW policies: %s.", few(names))
 	for _, number := range slices.Sorted(maps.Keys(m.Ports)) {
-		if p := m.Ports[number]; !m.allowsSome(p) {
+		if p := m.Ports[number]; !m.allowsSome(p) && !bypassed(m.Workload, number) {
 			t.sayBy(OnRest, causeOf(m.HTTP.Allow.Enforced.Policies[0].Object), "On port %d (%s) nothing is allowed at all: no rule of theirs can match there.", number, p.describe())
 		}
 	}

@@ -111,7 +111,7 @@ func unknownSubject(text string, all []Subject) error {
 		}
 	}
 	if same != nil {
-		return fmt.Errorf("no %s in the manifests%s", text, mesh.Near(name, same))
+		return fmt.Errorf("no %s in the manifests%s", text, mesh.Near(name, unique(same)))
 	}
-	return fmt.Errorf("no policy or workload %s in the manifests%s", text, mesh.Near(name+"."+first, names))
+	return fmt.Errorf("no policy or workload %s in the manifests%s", text, mesh.Near(name+"."+first, unique(names)))
 }
