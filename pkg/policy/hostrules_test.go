@@ -37,7 +37,7 @@ func dr(name, namespace, spec string) string {
 	return fmt.Sprintf("apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: %s, namespace: %s}\nspec: {%s}\n", name, namespace, spec)
 }
 
-// created gives an object its age: the months that are named rise.
+// created gives an object its age, in months of one year.
 func created(text string, month int) string {
 	return strings.Replace(text, "metadata: {", fmt.Sprintf("metadata: {creationTimestamp: \"2024-%02d-01T00:00:00Z\", ", month), 1)
 }
