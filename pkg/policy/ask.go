@@ -35,7 +35,7 @@ func (s *Simulator) Ask(q *Question) (Answer, error) {
 	var cluster *Cluster
 	switch {
 	case q.To.Service != nil:
-		cluster = s.outbound().Cluster(q.From.proxy(), q.To.Service, q.To.Port, q.Subset)
+		cluster = s.outbound().Cluster(s.proxy(q.From), q.To.Service, q.To.Port, q.Subset)
 		if q.Subset != "" && cluster.Rule.subset(q.Subset) == nil {
 			return Answer{}, fmt.Errorf("no DestinationRule that applies to %s has a subset %q", q.To.Service.Hostname, q.Subset)
 		}
@@ -43,7 +43,7 @@ func (s *Simulator) Ask(q *Question) (Answer, error) {
 	default:
 		targets = []mesh.Endpoint{{Workload: q.To.Workload, Port: int32(q.To.Number)}} //nolint:gosec // a port
 		if declared := s.Model(q.To.Workload).Port(q.To.Number).Declared; declared != nil {
-			cluster = s.outbound().Cluster(q.From.proxy(), declared.Service, declared.Port, q.Subset)
+			cluster = s.outbound().Cluster(s.proxy(q.From), declared.Service, declared.Port, q.Subset)
 		}
 	}
 	var a Answer
@@ -74,16 +74,17 @@ func (a *Answer) settle(q *Question) {
 	}
 }
 
-// proxy is what the caller's sidecar is configured by.
-func (c Caller) proxy() Proxy {
+// proxy is what the caller's sidecar is configured by. The labels of an account
+// are known if one workload runs as it.
+func (s *Simulator) proxy(c Caller) Proxy {
 	if c.Workload != nil {
-		labels := c.Workload.PodLabels
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		return Proxy{Namespace: c.Workload.Namespace, Labels: labels}
+		return Proxy{Namespace: c.Workload.Namespace, Labels: c.Workload.PodLabels}
 	}
-	return Proxy{Namespace: c.Namespace}
+	p := Proxy{Namespace: c.Namespace}
+	if runs := s.snapshot.RunsAs(c.Namespace, c.Account); c.Account != "" && len(runs) == 1 {
+		p.Labels = runs[0].PodLabels
+	}
+	return p
 }
 
 // ask decides the request at one endpoint.
@@ -206,8 +207,12 @@ func (s *Simulator) identity(c Caller) (id, why string) {
 		if len(runs) > 0 && !slices.ContainsFunc(runs, func(w *mesh.Workload) bool { return w.Membership.Sidecar }) {
 			return "", "no workload of the account has a sidecar"
 		}
-		if len(runs) == 0 {
+		certain := func(w *mesh.Workload) bool { return w.Membership.Sidecar && w.Membership.Reason != mesh.Assumed }
+		switch {
+		case len(runs) == 0:
 			why = "no workload of the account is in the files; it is assumed to have a sidecar"
+		case !slices.ContainsFunc(runs, certain):
+			why = "the caller is assumed to have a sidecar"
 		}
 		return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", domain, c.Namespace, c.Account), why
 	}
@@ -234,6 +239,9 @@ func (s *Simulator) sidecar(out *sent, q *Question, c *Cluster, target mesh.Endp
 	how := c.describe(s.outbound().EndpointTLS(c, target), target)
 	if why != "" {
 		how += "; " + why
+	}
+	if q.From.Workload == nil && s.outbound().rules.selective(s.proxy(q.From), c.Service) {
+		how += "; a DestinationRule with a workloadSelector may say otherwise for some workloads of the account: name one with --from"
 	}
 	switch {
 	case !s.outbound().EndpointTLS(c, target):

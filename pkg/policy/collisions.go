@@ -108,7 +108,7 @@ func sameCause(a, b *Cause) bool {
 func (s *Simulator) clientGroups(service *mesh.Service, port mesh.ServicePort) []*clientGroup {
 	var all []*clientGroup
 	for _, client := range s.clients(port) {
-		proxy := Caller{Workload: client}.proxy()
+		proxy := s.proxy(Caller{Workload: client})
 		rule := s.outbound().rules.For(proxy, service)
 		i := slices.IndexFunc(all, func(g *clientGroup) bool { return g.rule == rule })
 		if i < 0 {

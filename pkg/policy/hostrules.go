@@ -197,6 +197,12 @@ func (d *HostRules) For(client Proxy, service *mesh.Service) *HostRule {
 	return last
 }
 
+// selective tells whether rules of the client's namespace may or may not apply,
+// as its labels are not known.
+func (d *HostRules) selective(client Proxy, service *mesh.Service) bool {
+	return client.Labels == nil && slices.ContainsFunc(d.local[client.Namespace].host(service.Hostname), func(r *HostRule) bool { return len(r.Selector) > 0 })
+}
+
 // offered are the rules of a namespace that are exported to another.
 func (d *HostRules) offered(from, to, host string) []*HostRule {
 	var all []*HostRule

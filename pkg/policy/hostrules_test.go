@@ -185,3 +185,40 @@ func TestSubsetsJoin(t *testing.T) {
 		t.Errorf("%q, want %q", strings.Join(got, "; "), want)
 	}
 }
+
+// TestSelectiveRuleOfAnAccount: a rule for some workloads (DR-6) is followed by
+// an account that one workload runs as; of several nobody knows, and the answer
+// says so.
+func TestSelectiveRuleOfAnAccount(t *testing.T) {
+	t.Parallel()
+	const rule = `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: some, namespace: shop}
+spec: {host: app, workloadSelector: {matchLabels: {app: curl}}, trafficPolicy: {tls: {mode: DISABLE}}}
+`
+	client := func(name string) string {
+		return "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: " + name + ", namespace: shop}\nspec: {template: {metadata: {labels: {app: " + name + "}}, spec: {serviceAccountName: curl, containers: [{name: c, image: c}]}}}\n"
+	}
+	for manifests, want := range map[string]string{
+		docs(workloadYAML, rule, client("curl")):                  "plaintext: the DestinationRule says DISABLE",
+		docs(workloadYAML, rule, client("curl"), client("other")): "automatic; the caller is assumed to have a sidecar; a DestinationRule with a workloadSelector may say otherwise",
+		docs(workloadYAML, client("curl"), client("other")):       "automatic",
+	} {
+		s := snapshot(t, manifests, "")
+		from, err := policy.ParseCaller(s, "shop/curl", "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := policy.ParseCallee(s, "svc/app.shop:80", "default")
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := policy.NewSimulator(s).Ask(&policy.Question{From: from, To: to, HTTP: &policy.HTTP{Method: "GET", Path: "/", Authority: "app"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Endpoints[0].Trace[0].Finding; !strings.Contains(got, want) || strings.Contains(got, "workloadSelector") != strings.Contains(want, "workloadSelector") {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

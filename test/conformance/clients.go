@@ -97,14 +97,14 @@ func clientClusters(s *mesh.Snapshot, o *policy.Outbound, client string) (map[st
 	for _, service := range s.Services {
 		for _, port := range service.Ports {
 			for _, c := range o.Clusters(policy.Proxy{Namespace: ns, Labels: w.PodLabels}, service, port) {
-				lines[fmt.Sprintf("outbound|%d|%s|%s", port.Number, c.Subset, service.Hostname)] = clusterLine(s, o, c)
+				lines[fmt.Sprintf("outbound|%d|%s|%s", port.Number, c.Subset, service.Hostname)] = clusterLine(o, c)
 			}
 		}
 	}
 	return lines, nil
 }
 
-func clusterLine(s *mesh.Snapshot, o *policy.Outbound, c *policy.Cluster) string {
+func clusterLine(o *policy.Outbound, c *policy.Cluster) string {
 	line := string(c.TLS)
 	if c.TLS != policy.NeverTLS {
 		names := slices.Sorted(slices.Values(c.Names))
