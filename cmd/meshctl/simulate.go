@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -206,9 +202,6 @@ func (o *simulateOptions) read() ([]policy.Request, error) {
 // printAll writes one verdict a line. One that is unknown makes the answer
 // partial.
 func (o *simulateOptions) printAll(verdicts []policy.Verdict) error {
-	var out bytes.Buffer
-	encoder := json.NewEncoder(&out)
-	encoder.SetEscapeHTML(false)
 	unknown, first := 0, ""
 	for i := range verdicts {
 		if verdicts[i].Outcome == policy.Unknown {
@@ -216,15 +209,8 @@ func (o *simulateOptions) printAll(verdicts []policy.Verdict) error {
 				first = fmt.Sprintf("request %q: %s", verdicts[i].ID, verdicts[i].Reason)
 			}
 		}
-		if err := encoder.Encode(&verdicts[i]); err != nil {
-			return err
-		}
 	}
-	w := bufio.NewWriter(o.streams.Out)
-	if _, err := io.Copy(w, &out); err != nil {
-		return err
-	}
-	if err := w.Flush(); err != nil {
+	if err := policy.WriteVerdicts(o.streams.Out, verdicts); err != nil {
 		return err
 	}
 	if unknown > 0 {
