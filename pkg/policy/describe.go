@@ -199,7 +199,8 @@ func (p *Provider) description() TokenDescription {
 }
 
 func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) PolicyDescription {
-	t := &teller{Simulator: s, focus: m.Workload}
+	t := newTeller(s)
+	t.focus = m.Workload
 	d := PolicyDescription{Policy: causeOf(p.Object), Action: p.Spec.Action.String(), DryRun: dryRun(p), Rules: []RuleDescription{}}
 	if d.Action == "CUSTOM" {
 		d.Provider = p.Spec.GetProvider().GetName()
@@ -210,10 +211,9 @@ func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) Policy
 		}
 	}
 	c := &compiler{domains: s.snapshot.TrustDomains()}
-	compiled := c.byIndex(p)
-	for i := range p.Spec.Rules {
-		rule := RuleDescription{At: ruleCause(p, i).At, OnTCP: t.onTCP(m, p, i)}
-		if r := compiled[i]; r != nil {
+	for i, r := range t.compiled(p).http {
+		rule := RuleDescription{At: t.causeAt(p, i).At, OnTCP: t.onTCP(m, p, i)}
+		if r != nil {
 			rule.Text = t.does(p) + " " + r.words()
 		} else {
 			rule.Text = "is dropped: " + faultWords(c.faults(p, i))
@@ -228,8 +228,7 @@ func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) Policy
 func (t *teller) onTCP(m *Model, p *mesh.AuthorizationPolicy, index int) string {
 	one := []*mesh.Workload{m.Workload}
 	ports := append(t.streamPorts(one, mesh.TCPTraffic), t.streamPorts(one, mesh.SniffedTraffic)...)
-	written := (&compiler{domains: t.snapshot.TrustDomains()}).byIndex(p)[index]
-	compiled := (&compiler{domains: t.snapshot.TrustDomains(), tcp: true}).byIndex(p)[index]
+	written, compiled := t.compiled(p).http[index], t.compiled(p).tcp[index]
 	if p.Spec.Action.String() == "CUSTOM" && !slices.ContainsFunc(m.TCP.Custom, func(s CustomStage) bool { return s.Provider == p.Spec.GetProvider().GetName() }) {
 		compiled = nil
 	}
