@@ -55,7 +55,7 @@ func (r *Rule) fields() []*Field {
 func (t *teller) at(r *Rule, f *Field) Cause {
 	name := f.Name
 	if f.Path[0] == "when" {
-		name = emptyOr(f.Negative, "notValues", "values")
+		name = pick(f.Negative, "notValues", "values")
 	}
 	return t.causeAt(r.Policy, r.Index, append(slices.Clone(f.Path), name)...)
 }
@@ -69,8 +69,13 @@ func (f *Field) meaning() string {
 		}
 		return name
 	}
-	if bare, ok := strings.CutPrefix(name, "not"); ok {
-		name = strings.ToLower(bare[:1]) + bare[1:]
+	return positive(name)
+}
+
+// positive is the name of a field without its "not".
+func positive(name string) string {
+	if bare, ok := strings.CutPrefix(name, "not"); ok && bare != "" {
+		return strings.ToLower(bare[:1]) + bare[1:]
 	}
 	return name
 }

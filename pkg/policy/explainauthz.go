@@ -95,20 +95,13 @@ func (t *teller) effect(p *mesh.AuthorizationPolicy, selected []*mesh.Workload) 
 		}
 		t.defaultDeny(p, selected)
 	case security.AuthorizationPolicy_DENY:
-		rest := emptyOr(empty, "nothing, as it has no rules", "what its rules match, whatever ALLOW policies say")
+		rest := pick(empty, "nothing, as it has no rules", "what its rules match, whatever ALLOW policies say")
 		t.sayBy(OnEffect, by, "It %s %s.", t.does(p), rest)
 	case security.AuthorizationPolicy_AUDIT:
-		t.sayBy(OnEffect, by, "%s", emptyOr(empty, "It is an AUDIT policy without rules: it notes nothing.", "It only notes what its rules match, for providers that log it; it changes no verdict."))
+		t.sayBy(OnEffect, by, "%s", pick(empty, "It is an AUDIT policy without rules: it notes nothing.", "It only notes what its rules match, for providers that log it; it changes no verdict."))
 	case security.AuthorizationPolicy_CUSTOM:
 		t.provider(OnEffect, p, selected)
 	}
-}
-
-func emptyOr(empty bool, without, with string) string {
-	if empty {
-		return without
-	}
-	return with
 }
 
 // dryRun tells of the annotation that turns a policy into a rehearsal (AP-67,
@@ -153,7 +146,7 @@ func (t *teller) defaultDeny(p *mesh.AuthorizationPolicy, selected []*mesh.Workl
 		}
 	}
 	if alone != nil {
-		left := emptyOr(len(p.Spec.Rules) == 0, "everything", "whatever it does not allow")
+		left := pick(len(p.Spec.Rules) == 0, "everything", "whatever it does not allow")
 		t.sayBy(OnEffect, t.cause(p.Object), "It is the only ALLOW policy for %s, so %s is denied there, on every port.", named(alone), left)
 	}
 	for _, others := range slices.Sorted(maps.Keys(withOthers)) {
@@ -235,10 +228,9 @@ func (t *teller) does(p *mesh.AuthorizationPolicy) string {
 func faultWords(all []fault) string {
 	var words []string
 	for _, f := range all {
-		switch {
-		case f.err == nil:
+		if f.err == nil {
 			words = append(words, "istiod knows no condition "+shown(f.field))
-		default: // these errors quote what they are about
+		} else { // these errors quote what they are about
 			words = append(words, f.field+": "+f.err.Error())
 		}
 	}

@@ -51,7 +51,7 @@ func (t *teller) transport(m *Model) {
 	if len(m.Ports) > 0 {
 		rest = "Every other port"
 	}
-	t.sayBy(OnTransport, m.modeCause(0), "%s is %s%s.", rest, m.TLS.Mode, emptyOr(m.TLS.From == nil, ", as no PeerAuthentication says otherwise", ""))
+	t.sayBy(OnTransport, m.modeCause(0), "%s is %s%s.", rest, m.TLS.Mode, pick(m.TLS.From == nil, ", as no PeerAuthentication says otherwise", ""))
 }
 
 // modeCause is what set the mode of a port; zero if nothing did.
