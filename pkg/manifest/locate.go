@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -20,12 +21,24 @@ func (d *Document) Locate(path ...string) report.Location {
 	return at
 }
 
+// Places is Locate for many paths: the text is read once, when the first is
+// asked for. Goroutines may share it.
+func (d *Document) Places() func(path ...string) report.Location {
+	root := sync.OnceValue(d.node)
+	return func(path ...string) report.Location {
+		at, _ := d.find(root, path)
+		return at
+	}
+}
+
 // Find is Locate, and tells whether the path led to its end.
-func (d *Document) Find(path ...string) (at report.Location, found bool) {
+func (d *Document) Find(path ...string) (at report.Location, found bool) { return d.find(d.node, path) }
+
+func (d *Document) find(root func() *yaml.Node, path []string) (at report.Location, found bool) {
 	if len(path) == 0 {
 		return d.Location(d.FirstLine(), 1), true
 	}
-	node := d.node()
+	node := root()
 	if node == nil {
 		return d.Location(1, 0), false
 	}

@@ -22,11 +22,24 @@ type Object struct {
 	text     json.RawMessage
 	document *manifest.Document
 	path     []string // to the object within the document
+	// places are those of a document that many objects are in; nil if it has this
+	// one only.
+	places func(path ...string) report.Location
 }
 
 // Locate is the place of a field: map keys and list numbers.
-func (o *Object) Locate(path ...string) report.Location {
-	return o.document.Locate(append(o.path[:len(o.path):len(o.path)], path...)...)
+func (o *Object) Locate(path ...string) report.Location { return o.Places()(path...) }
+
+// Places is Locate for many fields: the text is read once, when the first is
+// asked for.
+func (o *Object) Places() func(path ...string) report.Location {
+	places := o.places
+	if places == nil {
+		places = o.document.Places()
+	}
+	return func(path ...string) report.Location {
+		return places(append(o.path[:len(o.path):len(o.path)], path...)...)
+	}
 }
 
 // fault places an error at a field.
@@ -68,7 +81,8 @@ type head struct {
 // reader collects the objects of streams, those of Lists too.
 type reader struct {
 	decoder   manifest.Decoder
-	namespace string // of objects that name none
+	namespace string                               // of objects that name none
+	places    func(path ...string) report.Location // of the document that is read
 	objects   []*Object
 	problems  []error
 }
@@ -82,6 +96,7 @@ func (r *reader) read(streams []*manifest.Stream) ([]*Object, error) {
 				r.problems = append(r.problems, document.Explain(err))
 				continue
 			}
+			r.places = document.Places()
 			r.object(document, text, nil)
 		}
 	}
@@ -109,13 +124,14 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 	o := &Object{
 		Object: report.Object{
 			APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name,
-			Location: document.Location(document.FirstLine(), 1),
 		},
 		Labels: h.Metadata.Labels, Annotations: h.Metadata.Annotations,
 		text: text, document: document, path: path,
 	}
-	if path != nil {
-		o.Location = document.Locate(path...)
+	if path == nil {
+		o.Location = document.Location(document.FirstLine(), 1)
+	} else {
+		o.Location, o.places = r.places(path...), r.places
 	}
 	for _, owner := range h.Metadata.OwnerReferences {
 		if owner.Controller {

@@ -14,9 +14,7 @@ import (
 
 // cautions tell what is easily overlooked about a policy's rules.
 func (t *teller) cautions(p *mesh.AuthorizationPolicy, workloads []*mesh.Workload) {
-	compiled := (&compiler{domains: t.snapshot.TrustDomains()}).byIndex(p)
-	for i := range p.Spec.Rules {
-		r := compiled[i]
+	for i, r := range t.compiled(p).http {
 		if r == nil {
 			continue
 		}
@@ -53,15 +51,13 @@ func (r *Rule) fields() []*Field {
 	return all
 }
 
-// at is the place of a field.
-func (r *Rule) at(f *Field) Cause {
-	c := r.Cause()
+// at points at a field of a rule.
+func (t *teller) at(r *Rule, f *Field) Cause {
 	name := f.Name
 	if f.Path[0] == "when" {
-		name = emptyOr(f.Negative, "notValues", "values")
+		name = pick(f.Negative, "notValues", "values")
 	}
-	c.At = r.Policy.Locate(slices.Concat([]string{"spec", "rules", fmt.Sprint(r.Index)}, f.Path, []string{name})...)
-	return c
+	return t.causeAt(r.Policy, r.Index, append(slices.Clone(f.Path), name)...)
 }
 
 // meaning is the name of what a field looks at, however it is written.
@@ -73,15 +69,20 @@ func (f *Field) meaning() string {
 		}
 		return name
 	}
-	if bare, ok := strings.CutPrefix(name, "not"); ok {
-		name = strings.ToLower(bare[:1]) + bare[1:]
+	return positive(name)
+}
+
+// positive is the name of a field without its "not".
+func positive(name string) string {
+	if bare, ok := strings.CutPrefix(name, "not"); ok && bare != "" {
+		return strings.ToLower(bare[:1]) + bare[1:]
 	}
 	return name
 }
 
 // caution says something of a rule, at one of its fields.
 func (t *teller) caution(r *Rule, f *Field, format string, args ...any) {
-	t.sayBy(OnCaution, r.at(f), "%s: %s", t.ruleName(r.Policy, r.Index), fmt.Sprintf(format, args...))
+	t.sayBy(OnCaution, t.at(r, f), "%s: %s", t.ruleName(r.Policy, r.Index), fmt.Sprintf(format, args...))
 }
 
 // splitRule warns of a rule that says only who before one that says only what:
@@ -94,7 +95,7 @@ func (t *teller) splitRule(p *mesh.AuthorizationPolicy, i int) {
 	onlyFrom := func(r *security.Rule) bool { return len(r.GetFrom()) > 0 && len(r.GetTo())+len(r.GetWhen()) == 0 }
 	onlyTo := func(r *security.Rule) bool { return len(r.GetTo()) > 0 && len(r.GetFrom())+len(r.GetWhen()) == 0 }
 	if onlyFrom(one) && onlyTo(next) {
-		t.sayBy(OnCaution, ruleCause(p, i+1), "%s says only who, and rule %d only what: either is enough. If both are meant to hold, take out the dash that begins rule %d.", t.ruleName(p, i), i+1, i+1)
+		t.sayBy(OnCaution, t.causeAt(p, i+1), "%s says only who, and rule %d only what: either is enough. If both are meant to hold, take out the dash that begins rule %d.", t.ruleName(p, i), i+1, i+1)
 	}
 }
 
@@ -108,10 +109,8 @@ func (t *teller) portCautions(r *Rule, f *Field, workloads []*mesh.Workload) {
 		if err != nil {
 			continue
 		}
-		for _, w := range workloads {
-			if service, own := t.mistaken(w, e.Test.Port); own != 0 {
-				t.caution(r, f, "port %s is one of %s; the workload's own port behind it is %d, and that is what counts here.", v, service, own)
-			}
+		if own := t.ownPorts(workloads, e.Test.Port); own != "" {
+			t.caution(r, f, "port %s is a Service's, and what counts here is the workload's own behind it: %s.", v, own)
 		}
 	}
 }
@@ -165,14 +164,18 @@ func (t *teller) issuerCautions(r *Rule, f *Field, workloads []*mesh.Workload) {
 		}
 		e, _ := requestPrincipal(v)
 		wanted := e.Kids[0].Test.String
+		var deaf []*mesh.Workload
 		for _, w := range workloads {
 			requirement := t.Model(w).JWT
 			if requirement == nil {
 				continue // told by tokenCautions
 			}
 			if !slices.ContainsFunc(requirement.Providers, func(p Provider) bool { return p.Rule.Issuer == "" || wanted.matches(p.Rule.Issuer) }) {
-				t.caution(r, f, "%s %s never matches: no RequestAuthentication for %s takes tokens of such an issuer.", f.Name, shown(v), w)
+				deaf = append(deaf, w)
 			}
+		}
+		if deaf != nil {
+			t.caution(r, f, "%s %s never matches: no RequestAuthentication for %s takes tokens of such an issuer.", f.Name, shown(v), named(deaf))
 		}
 	}
 }
@@ -181,7 +184,7 @@ func (t *teller) issuerCautions(r *Rule, f *Field, workloads []*mesh.Workload) {
 // identities (AP-26, T-9, T-10).
 func (t *teller) identityCautions(r *Rule, workloads []*mesh.Workload) {
 	var matched, unmatched, nobody []streamPort
-	onTCP := (&compiler{domains: t.snapshot.TrustDomains(), tcp: true}).byIndex(r.Policy)[r.Index]
+	onTCP := t.compiled(r.Policy).tcp[r.Index]
 	for _, w := range workloads {
 		ports := t.Model(w).Ports
 		for _, number := range slices.Sorted(maps.Keys(ports)) {
@@ -205,13 +208,13 @@ func (t *teller) identityCautions(r *Rule, workloads []*mesh.Workload) {
 	}
 	name := t.ruleName(r.Policy, r.Index)
 	if matched != nil {
-		t.sayBy(OnCaution, r.Cause(), "%s matches callers without mTLS on %s: they have no identity, and so none of those that it excludes.", name, t.portList(matched))
+		t.sayBy(OnCaution, t.causeAt(r.Policy, r.Index), "%s matches callers without mTLS on %s: they have no identity, and so none of those that it excludes.", name, t.portList(matched))
 	}
 	if unmatched != nil {
-		t.sayBy(OnCaution, r.Cause(), "%s does not match callers without mTLS, which may come on %s (PERMISSIVE): they have no identity.", name, t.portList(unmatched))
+		t.sayBy(OnCaution, t.causeAt(r.Policy, r.Index), "%s does not match callers without mTLS, which may come on %s (PERMISSIVE): they have no identity.", name, t.portList(unmatched))
 	}
 	if nobody != nil {
-		t.sayBy(OnCaution, r.Cause(), "%s wants an identity, which no caller has on %s (DISABLE).", name, t.portList(nobody))
+		t.sayBy(OnCaution, t.causeAt(r.Policy, r.Index), "%s wants an identity, which no caller has on %s (DISABLE).", name, t.portList(nobody))
 	}
 }
 
@@ -249,12 +252,12 @@ func (t *teller) tokenCautions(r *Rule, workloads []*mesh.Workload) {
 	}
 	name := t.ruleName(r.Policy, r.Index)
 	if r.Policy.Spec.Action == security.AuthorizationPolicy_CUSTOM {
-		t.sayBy(OnCaution, r.Cause(), "%s looks at tokens, which nobody has verified when an external authorizer is asked: it %s.", name, without)
+		t.sayBy(OnCaution, t.causeAt(r.Policy, r.Index), "%s looks at tokens, which nobody has verified when an external authorizer is asked: it %s.", name, without)
 		return
 	}
 	bare := slices.DeleteFunc(slices.Clone(workloads), func(w *mesh.Workload) bool { return t.Model(w).JWT != nil })
 	if len(bare) > 0 {
-		t.sayBy(OnCaution, r.Cause(), "%s looks at tokens, but no RequestAuthentication is for %s, so there is never a good one: it %s.", name, named(bare), without)
+		t.sayBy(OnCaution, t.causeAt(r.Policy, r.Index), "%s looks at tokens, but no RequestAuthentication is for %s, so there is never a good one: it %s.", name, named(bare), without)
 	}
 }
 

@@ -16,14 +16,14 @@ type Description struct {
 	Workload string          `json:"workload"` // such as Deployment shop/web
 	At       report.Location `json:"at"`
 	// Identity is the SPIFFE ID that its sidecar presents; empty without one.
-	Identity       string               `json:"identity,omitempty"`
-	ServiceAccount string               `json:"serviceAccount,omitempty"`
-	Injection      InjectionDescription `json:"injection"`
-	Services       []ServiceDescription `json:"services"`
-	Ports          []PortDescription    `json:"ports"`
-	Tokens         []TokenDescription   `json:"requestAuthentications"`
-	Policies       []PolicyDescription  `json:"authorizationPolicies"`
-	Collisions     []Collision          `json:"clientCollisions"`
+	Identity       string                     `json:"identity,omitempty"`
+	ServiceAccount string                     `json:"serviceAccount,omitempty"`
+	Injection      InjectionDescription       `json:"injection"`
+	Services       []ServiceDescription       `json:"services"`
+	Ports          []PortDescription          `json:"ports"`
+	Tokens         []TokenDescription         `json:"requestAuthentications"`
+	Policies       []AuthorizationDescription `json:"authorizationPolicies"`
+	Collisions     []Collision                `json:"clientCollisions"`
 }
 
 // InjectionDescription is whether a workload has a sidecar, and what tells.
@@ -81,8 +81,8 @@ type TokenDescription struct {
 	Unusable string `json:"keysUnusable,omitempty"`
 }
 
-// PolicyDescription is an AuthorizationPolicy that selects the workload.
-type PolicyDescription struct {
+// AuthorizationDescription is an AuthorizationPolicy that selects the workload.
+type AuthorizationDescription struct {
 	Policy   Cause             `json:"policy"`
 	Action   string            `json:"action"`
 	Provider string            `json:"provider,omitempty"` // of CUSTOM
@@ -105,7 +105,7 @@ func (s *Simulator) Describe(w *mesh.Workload) Description {
 	d := Description{
 		Workload: w.String(), At: w.Location, ServiceAccount: w.ServiceAccount,
 		Injection: InjectionDescription{w.Membership, w.Membership.Describe(), w.IsGateway()},
-		Ports:     []PortDescription{}, Tokens: []TokenDescription{}, Policies: []PolicyDescription{}, Collisions: []Collision{},
+		Ports:     []PortDescription{}, Tokens: []TokenDescription{}, Policies: []AuthorizationDescription{}, Collisions: []Collision{},
 	}
 	if w.ServiceAccount != "" && w.Membership.Sidecar {
 		d.Identity = w.Identity(s.snapshot.Config.TrustDomain)
@@ -125,7 +125,7 @@ func (s *Simulator) Describe(w *mesh.Workload) Description {
 	for _, p := range authorizations(s.snapshot, w) {
 		d.Policies = append(d.Policies, s.describePolicy(m, p))
 	}
-	slices.SortStableFunc(d.Policies, func(a, b PolicyDescription) int { return actionOrder(a.Action) - actionOrder(b.Action) })
+	slices.SortStableFunc(d.Policies, func(a, b AuthorizationDescription) int { return actionOrder(a.Action) - actionOrder(b.Action) })
 	return d
 }
 
@@ -198,9 +198,10 @@ func (p *Provider) description() TokenDescription {
 	return d
 }
 
-func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) PolicyDescription {
-	t := &teller{Simulator: s, focus: m.Workload}
-	d := PolicyDescription{Policy: causeOf(p.Object), Action: p.Spec.Action.String(), DryRun: dryRun(p), Rules: []RuleDescription{}}
+func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) AuthorizationDescription {
+	t := newTeller(s)
+	t.focus = m.Workload
+	d := AuthorizationDescription{Policy: causeOf(p.Object), Action: p.Spec.Action.String(), DryRun: dryRun(p), Rules: []RuleDescription{}}
 	if d.Action == "CUSTOM" {
 		d.Provider = p.Spec.GetProvider().GetName()
 		if _, usable := provider(s.snapshot, d.Provider); !usable {
@@ -210,10 +211,9 @@ func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) Policy
 		}
 	}
 	c := &compiler{domains: s.snapshot.TrustDomains()}
-	compiled := c.byIndex(p)
-	for i := range p.Spec.Rules {
-		rule := RuleDescription{At: ruleCause(p, i).At, OnTCP: t.onTCP(m, p, i)}
-		if r := compiled[i]; r != nil {
+	for i, r := range t.compiled(p).http {
+		rule := RuleDescription{At: t.causeAt(p, i).At, OnTCP: t.onTCP(m, p, i)}
+		if r != nil {
 			rule.Text = t.does(p) + " " + r.words()
 		} else {
 			rule.Text = "is dropped: " + faultWords(c.faults(p, i))
@@ -228,8 +228,7 @@ func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) Policy
 func (t *teller) onTCP(m *Model, p *mesh.AuthorizationPolicy, index int) string {
 	one := []*mesh.Workload{m.Workload}
 	ports := append(t.streamPorts(one, mesh.TCPTraffic), t.streamPorts(one, mesh.SniffedTraffic)...)
-	written := (&compiler{domains: t.snapshot.TrustDomains()}).byIndex(p)[index]
-	compiled := (&compiler{domains: t.snapshot.TrustDomains(), tcp: true}).byIndex(p)[index]
+	written, compiled := t.compiled(p).http[index], t.compiled(p).tcp[index]
 	if p.Spec.Action.String() == "CUSTOM" && !slices.ContainsFunc(m.TCP.Custom, func(s CustomStage) bool { return s.Provider == p.Spec.GetProvider().GetName() }) {
 		compiled = nil
 	}

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
@@ -65,7 +66,7 @@ func (t Topic) Title() string {
 
 // ExplainSubject says what a policy or workload means.
 func (s *Simulator) ExplainSubject(subject Subject) Explanation {
-	t := &teller{Simulator: s}
+	t := newTeller(s)
 	switch {
 	case subject.Workload != nil:
 		t.focus = subject.Workload
@@ -91,6 +92,57 @@ type teller struct {
 	own       *mesh.AuthorizationPolicy // the policy that is explained, if it is one
 	focus     *mesh.Workload            // the workload that is explained
 	sentences []Sentence
+	said      map[Sentence]bool // without what is no value
+
+	rulesOf map[*mesh.AuthorizationPolicy]*ruleForms
+	places  map[*mesh.Object]func(path ...string) report.Location
+}
+
+func newTeller(s *Simulator) *teller {
+	return &teller{
+		Simulator: s, said: map[Sentence]bool{}, rulesOf: map[*mesh.AuthorizationPolicy]*ruleForms{}, places: map[*mesh.Object]func(path ...string) report.Location{},
+	}
+}
+
+// ruleForms are a policy's rules by their place in it, as they are compiled for
+// requests and for bytes. One that is dropped is nil.
+type ruleForms struct{ http, tcp []*Rule }
+
+// compiled are a policy's rules, compiled once.
+func (t *teller) compiled(p *mesh.AuthorizationPolicy) *ruleForms {
+	if f := t.rulesOf[p]; f != nil {
+		return f
+	}
+	byIndex := func(tcp bool) []*Rule {
+		all := make([]*Rule, len(p.Spec.Rules))
+		if len(all) == 0 {
+			return nil
+		}
+		rules := (&compiler{domains: t.snapshot.TrustDomains(), tcp: tcp}).rules(p, "", "")
+		for i := range rules {
+			all[rules[i].Index] = &rules[i]
+		}
+		return all
+	}
+	t.rulesOf[p] = &ruleForms{http: byIndex(false), tcp: byIndex(true)}
+	return t.rulesOf[p]
+}
+
+// cause points at a field of an object.
+func (t *teller) cause(o *mesh.Object, path ...string) Cause {
+	places := t.places[o]
+	if places == nil {
+		places = o.Places()
+		t.places[o] = places
+	}
+	return Cause{Object: o.String(), At: places(path...)}
+}
+
+// causeAt points at a rule, or at one of its fields.
+func (t *teller) causeAt(p *mesh.AuthorizationPolicy, index int, path ...string) Cause {
+	c := t.cause(p.Object, append([]string{"spec", "rules", strconv.Itoa(index)}, path...)...)
+	c.Rule = &index
+	return c
 }
 
 // say adds a sentence that nothing in the files says by itself.
@@ -100,10 +152,13 @@ func (t *teller) say(topic Topic, format string, args ...any) {
 
 // sayBy adds a sentence and what says so. The same is not said twice.
 func (t *teller) sayBy(topic Topic, by Cause, format string, args ...any) {
-	s := Sentence{Topic: topic, Text: fmt.Sprintf(format, args...), Object: by.Object, Rule: by.Rule, At: by.At}
-	if !slices.ContainsFunc(t.sentences, func(old Sentence) bool { return old.Topic == s.Topic && old.Text == s.Text && old.At == s.At }) {
-		t.sentences = append(t.sentences, s)
+	s := Sentence{Topic: topic, Text: fmt.Sprintf(format, args...), Object: by.Object, At: by.At}
+	if t.said[s] {
+		return
 	}
+	t.said[s] = true
+	s.Rule = by.Rule
+	t.sentences = append(t.sentences, s)
 }
 
 // named are workloads by their names, few of them.
@@ -124,13 +179,23 @@ func guarded(workloads []*mesh.Workload) []*mesh.Workload {
 // unguarded tells of the selected workloads on which a policy does nothing that
 // is known here.
 func (t *teller) unguarded(workloads []*mesh.Workload) {
+	told, more := 0, []*mesh.Workload{}
 	for _, w := range workloads {
 		switch {
+		case w.Membership.Sidecar && !w.IsGateway():
+			continue
+		case told == most:
+			more = append(more, w)
+			continue
 		case w.IsGateway():
-			t.sayBy(OnSelection, causeOf(w.Object), "%s is a gateway; what its own listeners do is outside of this explanation.", w)
-		case !w.Membership.Sidecar:
+			t.sayBy(OnSelection, t.cause(w.Object), "%s is a gateway; what its own listeners do is outside of this explanation.", w)
+		default:
 			t.sayBy(OnSelection, membershipCauses(w)[0], "%s has no sidecar (%s), so nothing is enforced there.", w, w.Membership.Describe())
 		}
+		told++
+	}
+	if len(more) > 0 {
+		t.say(OnSelection, "The same goes for %s.", named(more))
 	}
 	assumed := slices.DeleteFunc(guarded(workloads), func(w *mesh.Workload) bool { return w.Membership.Reason != mesh.Assumed })
 	if len(assumed) > 0 {

@@ -36,7 +36,7 @@ func targets(one *typev1beta1.PolicyTargetReference, many []*typev1beta1.PolicyT
 // those of the files.
 func (t *teller) selection(o *mesh.Object, selector *typev1beta1.WorkloadSelector, targets []string) []*mesh.Workload {
 	if targets != nil {
-		t.sayBy(OnSelection, causeOf(o, "spec"), "It targets %s, so it applies to no sidecar; what gateways and waypoints do is outside of this explanation.", both(targets))
+		t.sayBy(OnSelection, t.cause(o, "spec"), "It targets %s, so it applies to no sidecar; what gateways and waypoints do is outside of this explanation.", both(targets))
 		return nil
 	}
 	labels := selector.GetMatchLabels()
@@ -54,9 +54,9 @@ func (t *teller) selection(o *mesh.Object, selector *typev1beta1.WorkloadSelecto
 			elsewhere = append(elsewhere, w)
 		}
 	}
-	whom, by := "every workload of "+area, causeOf(o)
+	whom, by := "every workload of "+area, t.cause(o)
 	if len(labels) > 0 {
-		whom, by = "the workloads of "+area+" with "+labelWords(labels), causeOf(o, "spec", "selector")
+		whom, by = "the workloads of "+area+" with "+labelWords(labels), t.cause(o, "spec", "selector")
 	}
 	if selected == nil {
 		t.sayBy(OnSelection, by, "It selects %s; the files have none.", whom)
@@ -84,31 +84,24 @@ func labelWords(labels map[string]string) string {
 // effect tells what a policy does on the whole.
 func (t *teller) effect(p *mesh.AuthorizationPolicy, selected []*mesh.Workload) {
 	t.dryRun(p)
-	by := causeOf(p.Object, "spec", "action")
+	by := t.cause(p.Object, "spec", "action")
 	empty := len(p.Spec.Rules) == 0
 	switch p.Spec.Action {
 	case security.AuthorizationPolicy_ALLOW:
 		if empty {
-			t.sayBy(OnEffect, causeOf(p.Object, "spec"), "It is an ALLOW policy without rules: it %s nothing.", t.does(p))
+			t.sayBy(OnEffect, t.cause(p.Object, "spec"), "It is an ALLOW policy without rules: it %s nothing.", t.does(p))
 		} else {
 			t.sayBy(OnEffect, by, "It %s what its rules match.", t.does(p))
 		}
 		t.defaultDeny(p, selected)
 	case security.AuthorizationPolicy_DENY:
-		rest := emptyOr(empty, "nothing, as it has no rules", "what its rules match, whatever ALLOW policies say")
+		rest := pick(empty, "nothing, as it has no rules", "what its rules match, whatever ALLOW policies say")
 		t.sayBy(OnEffect, by, "It %s %s.", t.does(p), rest)
 	case security.AuthorizationPolicy_AUDIT:
-		t.sayBy(OnEffect, by, "%s", emptyOr(empty, "It is an AUDIT policy without rules: it notes nothing.", "It only notes what its rules match, for providers that log it; it changes no verdict."))
+		t.sayBy(OnEffect, by, "%s", pick(empty, "It is an AUDIT policy without rules: it notes nothing.", "It only notes what its rules match, for providers that log it; it changes no verdict."))
 	case security.AuthorizationPolicy_CUSTOM:
 		t.provider(OnEffect, p, selected)
 	}
-}
-
-func emptyOr(empty bool, without, with string) string {
-	if empty {
-		return without
-	}
-	return with
 }
 
 // dryRun tells of the annotation that turns a policy into a rehearsal (AP-67,
@@ -118,7 +111,7 @@ func (t *teller) dryRun(p *mesh.AuthorizationPolicy) {
 	if !annotated {
 		return
 	}
-	by := causeOf(p.Object, "metadata", "annotations", dryRunAnnotation)
+	by := t.cause(p.Object, "metadata", "annotations", dryRunAnnotation)
 	switch action := p.Spec.Action; {
 	case dryRun(p) && action == security.AuthorizationPolicy_CUSTOM:
 		t.sayBy(OnCaution, by, "It is marked as a dry run, which CUSTOM policies cannot be: a cluster refuses it and, where it got in all the same, what its rules match is denied without asking anyone.")
@@ -153,14 +146,14 @@ func (t *teller) defaultDeny(p *mesh.AuthorizationPolicy, selected []*mesh.Workl
 		}
 	}
 	if alone != nil {
-		left := emptyOr(len(p.Spec.Rules) == 0, "everything", "whatever it does not allow")
-		t.sayBy(OnEffect, causeOf(p.Object), "It is the only ALLOW policy for %s, so %s is denied there, on every port.", named(alone), left)
+		left := pick(len(p.Spec.Rules) == 0, "everything", "whatever it does not allow")
+		t.sayBy(OnEffect, t.cause(p.Object), "It is the only ALLOW policy for %s, so %s is denied there, on every port.", named(alone), left)
 	}
 	for _, others := range slices.Sorted(maps.Keys(withOthers)) {
-		t.sayBy(OnEffect, causeOf(p.Object), "For %s there is also %s: whatever no ALLOW policy allows is denied there, on every port.", named(withOthers[others]), others)
+		t.sayBy(OnEffect, t.cause(p.Object), "For %s there is also %s: whatever no ALLOW policy allows is denied there, on every port.", named(withOthers[others]), others)
 	}
 	if selected == nil {
-		t.sayBy(OnEffect, causeOf(p.Object), "Where it applies, whatever no ALLOW policy allows is denied, on every port.")
+		t.sayBy(OnEffect, t.cause(p.Object), "Where it applies, whatever no ALLOW policy allows is denied, on every port.")
 	}
 }
 
@@ -168,9 +161,9 @@ func (t *teller) defaultDeny(p *mesh.AuthorizationPolicy, selected []*mesh.Workl
 // what is wrong with it.
 func (t *teller) rules(topic Topic, p *mesh.AuthorizationPolicy) {
 	c := &compiler{domains: t.snapshot.TrustDomains()}
-	compiled := c.byIndex(p)
+	compiled := t.compiled(p).http
 	for i := range p.Spec.Rules {
-		by, name := ruleCause(p, i), t.ruleName(p, i)
+		by, name := t.causeAt(p, i), t.ruleName(p, i)
 		broken := c.faults(p, i)
 		r := compiled[i]
 		if r == nil {
@@ -195,7 +188,7 @@ func (t *teller) domains(topic Topic, r *Rule) {
 	for _, f := range r.fields() {
 		added := slices.DeleteFunc(slices.Clone(f.Values), func(v string) bool { return slices.Contains(r.written(f), v) })
 		if name := f.meaning(); len(added) > 0 && (name == "principals" || name == "trustDomains") {
-			t.sayBy(topic, r.at(f), "%s: %s %s count as well, as the mesh's trust domains are %s.", t.ruleName(r.Policy, r.Index), f.Name, both(allShown(added)), both(t.snapshot.TrustDomains()))
+			t.sayBy(topic, t.at(r, f), "%s: %s %s count as well, as the mesh's trust domains are %s.", t.ruleName(r.Policy, r.Index), f.Name, both(allShown(added)), both(t.snapshot.TrustDomains()))
 		}
 	}
 }
@@ -219,23 +212,6 @@ func (t *teller) ruleName(p *mesh.AuthorizationPolicy, index int) string {
 	return fmt.Sprintf("Rule %d of %s/%s", index, p.Namespace, p.Name)
 }
 
-// byIndex are a policy's compiled rules by their place in it.
-func (c *compiler) byIndex(p *mesh.AuthorizationPolicy) map[int]*Rule {
-	all := map[int]*Rule{}
-	if len(p.Spec.Rules) == 0 {
-		return all
-	}
-	rules := c.rules(p, "", "")
-	for i := range rules {
-		all[rules[i].Index] = &rules[i]
-	}
-	return all
-}
-
-func ruleCause(p *mesh.AuthorizationPolicy, index int) Cause {
-	return (&Rule{Policy: p, Index: index}).Cause()
-}
-
 // does is what the rules of a policy do with what they match.
 func (t *teller) does(p *mesh.AuthorizationPolicy) string {
 	if p.Spec.Action != security.AuthorizationPolicy_CUSTOM {
@@ -252,10 +228,9 @@ func (t *teller) does(p *mesh.AuthorizationPolicy) string {
 func faultWords(all []fault) string {
 	var words []string
 	for _, f := range all {
-		switch {
-		case f.err == nil:
+		if f.err == nil {
 			words = append(words, "istiod knows no condition "+shown(f.field))
-		default: // these errors quote what they are about
+		} else { // these errors quote what they are about
 			words = append(words, f.field+": "+f.err.Error())
 		}
 	}

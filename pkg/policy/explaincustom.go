@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
@@ -13,7 +14,7 @@ import (
 // it can be asked (AP-60..AP-66).
 func (t *teller) provider(topic Topic, p *mesh.AuthorizationPolicy, selected []*mesh.Workload) {
 	name := p.Spec.GetProvider().GetName()
-	by := causeOf(p.Object, "spec", "provider")
+	by := t.cause(p.Object, "spec", "provider")
 	whose := "It"
 	if p != t.own {
 		whose = p.Namespace + "/" + p.Name
@@ -28,14 +29,19 @@ func (t *teller) provider(topic Topic, p *mesh.AuthorizationPolicy, selected []*
 		t.sayBy(topic, by, "%s asks the external authorizer %s about what its rules match; what that allows goes on to tokens, DENY and ALLOW.", whose, shown(name))
 		t.sayBy(topic, by, "Where %s does not answer, %s.", shown(name), a.onError())
 	}
+	bySeveral := map[string][]*mesh.Workload{}
 	for _, w := range selected {
 		var names []string
 		for _, stage := range t.Model(w).HTTP.Custom {
 			names = append(names, shown(stage.Provider))
 		}
 		if len(names) > 1 {
-			t.sayBy(topic, by, "%s has CUSTOM policies of several providers (%s), and istiod accepts one for a workload: what their rules match is denied there.", w, both(names))
+			bySeveral[both(names)] = append(bySeveral[both(names)], w)
 		}
+	}
+	for _, names := range slices.Sorted(maps.Keys(bySeveral)) {
+		t.sayBy(topic, by, "%s %s CUSTOM policies of several providers (%s), and istiod accepts one for a workload: what their rules match is denied there.",
+			named(bySeveral[names]), has(len(bySeveral[names])), names)
 	}
 }
 

@@ -14,13 +14,13 @@ func (t *teller) peer(p *mesh.PeerAuthentication) {
 	labels := p.Spec.GetSelector().GetMatchLabels()
 	switch root := p.Namespace == t.snapshot.RootNamespace(); {
 	case root && len(labels) > 0:
-		t.sayBy(OnSelection, causeOf(p.Object, "spec", "selector"),
+		t.sayBy(OnSelection, t.cause(p.Object, "spec", "selector"),
 			"It has a selector and is in the root namespace, where PeerAuthentications with selectors have no effect on any workload, not even there: move it to the namespace of the workloads.")
 		return
 	case root:
-		t.sayBy(OnSelection, causeOf(p.Object), "It is in the root namespace and has no selector: it is for the whole mesh, where no PeerAuthentication of a namespace or workload says otherwise.")
+		t.sayBy(OnSelection, t.cause(p.Object), "It is in the root namespace and has no selector: it is for the whole mesh, where no PeerAuthentication of a namespace or workload says otherwise.")
 	case len(labels) == 0:
-		t.sayBy(OnSelection, causeOf(p.Object), "It has no selector: it is for namespace %s, where no PeerAuthentication of a workload says otherwise.", p.Namespace)
+		t.sayBy(OnSelection, t.cause(p.Object), "It has no selector: it is for namespace %s, where no PeerAuthentication of a workload says otherwise.", p.Namespace)
 	}
 	selected := t.peerSelection(p, labels)
 	t.peerMode(p)
@@ -43,7 +43,7 @@ func (t *teller) peerSelection(p *mesh.PeerAuthentication, labels map[string]str
 		}
 	}
 	if all == nil {
-		t.sayBy(OnSelection, causeOf(p.Object), "The files have no workload there.")
+		t.sayBy(OnSelection, t.cause(p.Object), "The files have no workload there.")
 	}
 	t.unguarded(all)
 	return all
@@ -51,10 +51,10 @@ func (t *teller) peerSelection(p *mesh.PeerAuthentication, labels map[string]str
 
 // peerMode tells what a policy says itself (PA-1).
 func (t *teller) peerMode(p *mesh.PeerAuthentication) {
-	by := causeOf(p.Object, "spec", "mtls")
+	by := t.cause(p.Object, "spec", "mtls")
 	mode, set := modeOfPolicy(p)
 	if !set {
-		t.sayBy(OnEffect, causeOf(p.Object, "spec"), "It leaves the mode to the level above: namespace, then mesh, then PERMISSIVE.")
+		t.sayBy(OnEffect, t.cause(p.Object, "spec"), "It leaves the mode to the level above: namespace, then mesh, then PERMISSIVE.")
 		return
 	}
 	t.sayBy(OnEffect, by, "It says %s: %s.", mode, modeWords(mode))
@@ -77,7 +77,7 @@ func (t *teller) hidden(p *mesh.PeerAuthentication, selected []*mesh.Workload) {
 	if len(p.Spec.GetSelector().GetMatchLabels()) == 0 {
 		levels := namespacePeers(t.snapshot, p.Namespace)
 		if winner := levels[len(levels)-1]; winner != p {
-			t.sayBy(OnEffect, causeOf(winner.Object), "It has no effect: %s is for the same level and %s, and the oldest alone counts%s.", winner, older(winner, p), hiding(winner))
+			t.sayBy(OnEffect, t.cause(winner.Object), "It has no effect: %s is for the same level and %s, and the oldest alone counts%s.", winner, older(winner, p), hiding(winner))
 		}
 		return
 	}
@@ -94,7 +94,7 @@ func (t *teller) hidden(p *mesh.PeerAuthentication, selected []*mesh.Workload) {
 		byWinner[winner] = append(byWinner[winner], w)
 	}
 	for _, winner := range winners {
-		t.sayBy(OnEffect, causeOf(winner.Object), "It has no effect on %s: %s selects the same and %s, and the oldest alone counts%s.", named(byWinner[winner]), winner, older(winner, p), hiding(winner))
+		t.sayBy(OnEffect, t.cause(winner.Object), "It has no effect on %s: %s selects the same and %s, and the oldest alone counts%s.", named(byWinner[winner]), winner, older(winner, p), hiding(winner))
 	}
 }
 
@@ -124,29 +124,33 @@ func (t *teller) peerPorts(p *mesh.PeerAuthentication, selected []*mesh.Workload
 		return
 	}
 	if len(p.Spec.GetSelector().GetMatchLabels()) == 0 {
-		t.sayBy(OnCaution, causeOf(p.Object, "spec", "portLevelMtls"), "Its portLevelMtls are ignored: they need a selector.")
+		t.sayBy(OnCaution, t.cause(p.Object, "spec", "portLevelMtls"), "Its portLevelMtls are ignored: they need a selector.")
 		return
 	}
 	for _, number := range slices.Sorted(maps.Keys(exceptions)) {
-		by := causeOf(p.Object, "spec", "portLevelMtls", strconv.Itoa(int(number)))
+		by := t.cause(p.Object, "spec", "portLevelMtls", strconv.Itoa(int(number)))
 		mode, set := modeOf(exceptions[number])
 		if !set {
 			t.sayBy(OnEffect, by, "Port %d keeps the workload's mode.", number)
 		} else {
 			t.sayBy(OnEffect, by, "Port %d is %s: %s.", number, mode, modeWords(mode))
 		}
-		t.servicePort(by, number, guarded(selected))
+		if own := t.ownPorts(guarded(selected), number); own != "" {
+			t.sayBy(OnCaution, by, "Port %d is a Service's, and what counts here is the workload's own behind it: %s.", number, own)
+		}
 	}
 }
 
-// servicePort warns of a number that is a Service's where the workload's is
-// meant (T-12).
-func (t *teller) servicePort(by Cause, number uint32, selected []*mesh.Workload) {
-	for _, w := range selected {
+// ownPorts are the workloads' own ports behind a number that is a Service's
+// where theirs is meant (T-12); "" if it is not.
+func (t *teller) ownPorts(workloads []*mesh.Workload, number uint32) string {
+	var all []string
+	for _, w := range workloads {
 		if service, own := t.mistaken(w, number); own != 0 {
-			t.sayBy(OnCaution, by, "Port %d is one of %s; the workload's own port behind it is %d, and that is what counts here.", number, service, own)
+			all = append(all, fmt.Sprintf("%d behind %s", own, service))
 		}
 	}
+	return few(unique(all))
 }
 
 // mistaken finds the workload's port behind a Service's port of another number;
@@ -154,11 +158,14 @@ func (t *teller) servicePort(by Cause, number uint32, selected []*mesh.Workload)
 func (t *teller) mistaken(w *mesh.Workload, number uint32) (*mesh.Service, int32) {
 	var service *mesh.Service
 	var own int32
-	for _, in := range t.snapshot.InboundPorts(w) {
-		if uint32(in.Number) == number { //nolint:gosec // a port
+	ports := t.Model(w).Ports
+	for _, at := range slices.Sorted(maps.Keys(ports)) {
+		in := ports[at].Declared
+		switch {
+		case in == nil:
+		case at == number:
 			return nil, 0
-		}
-		if own == 0 && uint32(in.Port.Number) == number { //nolint:gosec // a port
+		case own == 0 && uint32(in.Port.Number) == number: //nolint:gosec // a port
 			service, own = in.Service, in.Number
 		}
 	}
@@ -229,18 +236,25 @@ func setBy(from, p *mesh.PeerAuthentication) string {
 // holes tell where clients do not see what a policy says: they look at the
 // modes of namespaces and the mesh only (DR-12, DR-13, T-14).
 func (t *teller) holes(p *mesh.PeerAuthentication, workloads []*mesh.Workload) {
+	var refusing, deaf []*mesh.Workload
+	var headless []string
+	disabled := namespaceMode(t.snapshot, p.Namespace) == Disable
 	for _, w := range workloads {
 		tls := t.Model(w).TLS
-		if tls.PortsFrom != p {
-			continue
+		switch direct := t.headless(w); {
+		case tls.PortsFrom != p:
+		case disabled && tls.someIs(Strict):
+			refusing = append(refusing, w)
+		case !disabled && direct != nil && tls.someIs(Disable):
+			deaf, headless = append(deaf, w), append(headless, direct...)
 		}
-		if namespaceMode(t.snapshot, w.Namespace) == Disable {
-			if tls.someIs(Strict) {
-				t.sayBy(OnCaution, causeOf(p.Object), "Clients look at namespace and mesh only, and namespace %s is DISABLE: they send plaintext to %s, which refuses it, unless a DestinationRule says ISTIO_MUTUAL.", w.Namespace, w)
-			}
-		} else if headless := t.headless(w); headless != nil && tls.someIs(Disable) {
-			t.sayBy(OnCaution, causeOf(p.Object), "%s %s headless: clients do not see that %s takes no mTLS and send it all the same, unless a DestinationRule says DISABLE.", both(headless), isAre(len(headless)), w)
-		}
+	}
+	if refusing != nil {
+		t.sayBy(OnCaution, t.cause(p.Object), "Clients look at namespace and mesh only, and namespace %s is DISABLE: they send plaintext to %s, where it is refused, unless a DestinationRule says ISTIO_MUTUAL.", p.Namespace, named(refusing))
+	}
+	if deaf != nil {
+		headless = unique(headless)
+		t.sayBy(OnCaution, t.cause(p.Object), "%s %s headless: clients do not see that %s takes no mTLS and send it all the same, unless a DestinationRule says DISABLE.", few(headless), isAre(len(headless)), named(deaf))
 	}
 }
 

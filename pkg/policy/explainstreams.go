@@ -48,10 +48,8 @@ func (t *teller) streams(p *mesh.AuthorizationPolicy, workloads []*mesh.Workload
 		if p.Spec.Action == security.AuthorizationPolicy_CUSTOM {
 			ports = t.unasked(p, ports)
 		}
-		c := &compiler{domains: t.snapshot.TrustDomains(), tcp: true}
-		compiled := c.byIndex(p)
 		for i := range p.Spec.Rules {
-			t.onStream(p, i, compiled[i], ports)
+			t.onStream(p, i, ports)
 		}
 	}
 }
@@ -69,16 +67,16 @@ func (t *teller) unasked(p *mesh.AuthorizationPolicy, ports []streamPort) []stre
 		}
 	}
 	if silent != nil {
-		t.sayBy(OnStreams, causeOf(p.Object, "spec", "provider"), "On %s%s the policy%s does nothing: its provider can judge HTTP requests only.",
+		t.sayBy(OnStreams, t.cause(p.Object, "spec", "provider"), "On %s%s the policy%s does nothing: its provider can judge HTTP requests only.",
 			t.portList(silent), whereBytes(silent[0].Traffic), t.ofOther(p))
 	}
 	return rest
 }
 
 // onStream tells what becomes of one rule.
-func (t *teller) onStream(p *mesh.AuthorizationPolicy, index int, compiled *Rule, ports []streamPort) {
+func (t *teller) onStream(p *mesh.AuthorizationPolicy, index int, ports []streamPort) {
 	fields := httpFields((&compiler{tcp: true}).faults(p, index))
-	written := (&compiler{domains: t.snapshot.TrustDomains()}).byIndex(p)[index]
+	written, compiled := t.compiled(p).http[index], t.compiled(p).tcp[index]
 	if len(fields) == 0 || written == nil {
 		return // it holds as it is written, or nowhere
 	}
@@ -90,7 +88,7 @@ func (t *teller) onStream(p *mesh.AuthorizationPolicy, index int, compiled *Rule
 	if len(ports) == 0 {
 		return
 	}
-	by, name := ruleCause(p, index), t.ruleName(p, index)
+	by, name := t.causeAt(p, index), t.ruleName(p, index)
 	where := fmt.Sprintf("On %s%s", t.portList(ports), whereBytes(ports[0].Traffic))
 	if compiled == nil {
 		t.sayBy(OnStreams, by, "%s %s does not count: a byte stream has no %s.", where, lowerFirst(name), either(fields))

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 
@@ -14,14 +15,14 @@ func (t *teller) request(p *mesh.RequestAuthentication) {
 	selected := guarded(t.selection(p.Object, p.Spec.GetSelector(), targets(p.Spec.TargetRef, p.Spec.TargetRefs)))
 	providers := t.shared.options.providers(p)
 	if len(providers) == 0 {
-		t.sayBy(OnEffect, causeOf(p.Object, "spec"), "It has no jwtRules: it does nothing.")
+		t.sayBy(OnEffect, t.cause(p.Object, "spec"), "It has no jwtRules: it does nothing.")
 		return
 	}
 	for i := range providers {
 		t.accepts(&providers[i], "Rule "+strconv.Itoa(providers[i].Index))
 	}
-	t.withoutToken(causeOf(p.Object), selected)
-	t.badToken(causeOf(p.Object), providers)
+	t.withoutToken(t.cause(p.Object), selected)
+	t.badToken(t.cause(p.Object), providers)
 	t.joined(p, selected)
 	if streams := append(t.streamPorts(selected, mesh.TCPTraffic), t.streamPorts(selected, mesh.SniffedTraffic)...); len(streams) > 0 {
 		t.say(OnStreams, "Tokens are looked for in HTTP requests only, and not in other bytes, such as on %s.", t.portList(streams))
@@ -33,7 +34,7 @@ func (t *teller) request(p *mesh.RequestAuthentication) {
 func (t *teller) accepts(p *Provider, name string) {
 	r := p.Rule
 	by := func(field string) Cause {
-		return causeOf(p.Policy.Object, "spec", "jwtRules", strconv.Itoa(p.Index), field)
+		return t.cause(p.Policy.Object, "spec", "jwtRules", strconv.Itoa(p.Index), field)
 	}
 	issuer := "of the issuer " + shown(r.Issuer)
 	if r.Issuer == "" {
@@ -174,6 +175,8 @@ func headersOf(p *Provider) []*security.JWTHeader {
 // joined tells of rules from other policies, which count together (RA-2, RA-8,
 // T-26).
 func (t *teller) joined(p *mesh.RequestAuthentication, workloads []*mesh.Workload) {
+	withOthers := map[string][]*mesh.Workload{}
+	var scattered []*mesh.Workload
 	for _, w := range workloads {
 		requirement := t.Model(w).JWT
 		var others []string
@@ -183,11 +186,18 @@ func (t *teller) joined(p *mesh.RequestAuthentication, workloads []*mesh.Workloa
 			}
 		}
 		if others != nil {
-			t.sayBy(OnEffect, causeOf(p.Object), "For %s the rules of %s hold as well: a token is good if any rule takes it.", w, few(unique(others)))
+			list := few(unique(others))
+			withOthers[list] = append(withOthers[list], w)
 		}
 		if requirement.scattered() {
-			t.sayBy(OnCaution, causeOf(p.Object), "The rules for %s look for tokens in different places: a good token in one lets a bad one in another pass.", w)
+			scattered = append(scattered, w)
 		}
+	}
+	for _, others := range slices.Sorted(maps.Keys(withOthers)) {
+		t.sayBy(OnEffect, t.cause(p.Object), "For %s the rules of %s hold as well: a token is good if any rule takes it.", named(withOthers[others]), others)
+	}
+	if scattered != nil {
+		t.sayBy(OnCaution, t.cause(p.Object), "The rules for %s look for tokens in different places: a good token in one lets a bad one in another pass.", named(scattered))
 	}
 }
 

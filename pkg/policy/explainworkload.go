@@ -15,7 +15,7 @@ import (
 // CUSTOM, tokens, AUDIT, DENY, ALLOW, and what is left (EV-1).
 func (t *teller) workload(w *mesh.Workload) {
 	if w.ServiceAccount != "" {
-		t.sayBy(OnSidecar, causeOf(w.Object), "It runs as the service account %s/%s.", w.Namespace, w.ServiceAccount)
+		t.sayBy(OnSidecar, t.cause(w.Object), "It runs as the service account %s/%s.", w.Namespace, w.ServiceAccount)
 	}
 	by := membershipCauses(w)[0]
 	switch {
@@ -28,7 +28,7 @@ func (t *teller) workload(w *mesh.Workload) {
 	}
 	t.sayBy(OnSidecar, by, "It has a sidecar: %s.", w.Membership.Describe())
 	if w.ServiceAccount != "" {
-		t.sayBy(OnSidecar, causeOf(w.Object), "Its sidecar presents %s.", w.Identity(t.snapshot.Config.TrustDomain))
+		t.sayBy(OnSidecar, t.cause(w.Object), "Its sidecar presents %s.", w.Identity(t.snapshot.Config.TrustDomain))
 	}
 	m := t.Model(w)
 	t.transport(m)
@@ -42,7 +42,7 @@ func (t *teller) transport(m *Model) {
 	for _, number := range slices.Sorted(maps.Keys(m.Ports)) {
 		p := m.Ports[number]
 		if annotation, bypasses := m.Workload.BypassesInbound(int32(number)); bypasses { //nolint:gosec // a port
-			t.sayBy(OnTransport, causeOf(m.Workload.Object), "Port %d (%s) bypasses the sidecar (%s): nothing is enforced there.", number, p.describe(), annotation)
+			t.sayBy(OnTransport, t.cause(m.Workload.Object), "Port %d (%s) bypasses the sidecar (%s): nothing is enforced there.", number, p.describe(), annotation)
 			continue
 		}
 		t.sayBy(OnTransport, m.modeCause(number), "Port %d (%s) is %s: %s.", number, p.describe(), p.Mode, modeWords(p.Mode))
@@ -51,7 +51,7 @@ func (t *teller) transport(m *Model) {
 	if len(m.Ports) > 0 {
 		rest = "Every other port"
 	}
-	t.sayBy(OnTransport, m.modeCause(0), "%s is %s%s.", rest, m.TLS.Mode, emptyOr(m.TLS.From == nil, ", as no PeerAuthentication says otherwise", ""))
+	t.sayBy(OnTransport, m.modeCause(0), "%s is %s%s.", rest, m.TLS.Mode, pick(m.TLS.From == nil, ", as no PeerAuthentication says otherwise", ""))
 }
 
 // modeCause is what set the mode of a port; zero if nothing did.
@@ -75,7 +75,7 @@ func (t *teller) tokens(m *Model) {
 		p := &m.JWT.Providers[i]
 		t.accepts(p, fmt.Sprintf("Rule %d of %s/%s", p.Index, p.Policy.Namespace, p.Policy.Name))
 	}
-	by := causeOf(m.JWT.Providers[0].Policy.Object)
+	by := t.cause(m.JWT.Providers[0].Policy.Object)
 	t.withoutToken(by, []*mesh.Workload{m.Workload})
 	t.badToken(by, m.JWT.Providers)
 	if m.JWT.scattered() {
@@ -99,10 +99,10 @@ func (t *teller) policies(m *Model) {
 			t.provider(topic, p, one)
 		}
 		if dryRun(p) && topic != OnCustom {
-			t.sayBy(topic, causeOf(p.Object, "metadata", "annotations", dryRunAnnotation), "%s/%s is a dry run: it decides nothing.", p.Namespace, p.Name)
+			t.sayBy(topic, t.cause(p.Object, "metadata", "annotations", dryRunAnnotation), "%s/%s is a dry run: it decides nothing.", p.Namespace, p.Name)
 		}
 		if len(p.Spec.Rules) == 0 && topic != OnCustom {
-			t.sayBy(topic, causeOf(p.Object, "spec"), "%s/%s has no rules: it %s nothing.", p.Namespace, p.Name, verb(p.Spec.Action, dryRun(p)))
+			t.sayBy(topic, t.cause(p.Object, "spec"), "%s/%s has no rules: it %s nothing.", p.Namespace, p.Name, verb(p.Spec.Action, dryRun(p)))
 		}
 		t.rules(topic, p)
 		t.streams(p, one)
@@ -121,10 +121,10 @@ func (t *teller) rest(m *Model) {
 	for _, p := range m.HTTP.Allow.Enforced.Policies {
 		names = append(names, p.Namespace+"/"+p.Name)
 	}
-	t.sayBy(OnRest, causeOf(m.HTTP.Allow.Enforced.Policies[0].Object), "Everything else is denied, on every port, as there are ALLOW policies: %s.", few(names))
+	t.sayBy(OnRest, t.cause(m.HTTP.Allow.Enforced.Policies[0].Object), "Everything else is denied, on every port, as there are ALLOW policies: %s.", few(names))
 	for _, number := range slices.Sorted(maps.Keys(m.Ports)) {
 		if p := m.Ports[number]; !m.allowsSome(p) && !bypassed(m.Workload, number) {
-			t.sayBy(OnRest, causeOf(m.HTTP.Allow.Enforced.Policies[0].Object), "On port %d (%s) nothing is allowed at all: no rule of theirs can match there.", number, p.describe())
+			t.sayBy(OnRest, t.cause(m.HTTP.Allow.Enforced.Policies[0].Object), "On port %d (%s) nothing is allowed at all: no rule of theirs can match there.", number, p.describe())
 		}
 	}
 }

@@ -69,8 +69,10 @@ func TestRuleWords(t *testing.T) {
 		{"AP-55 server name", allowWhen("connection.sni", "values: ['*.app.shop']"), "when the connection's server name (SNI) ends in .app.shop."},
 		{"AP-56 filter metadata", allowWhen("experimental.envoy.filters.a.b[c]", "values: [d]"), "when experimental.envoy.filters.a.b[c] is d."},
 		{"section 1.6 the called side", ap("p", "rules: [{when: [{key: destination.ip, values: [10.0.0.9]}, {key: destination.port, notValues: ['80']}]}]"), "when the workload's own address is in 10.0.0.9 and the port is not 80."},
-		{"section 1.6 the calling side", ap("p", "rules: [{when: [{key: source.ip, values: [10.0.0.9]}, {key: remote.ip, values: [1.2.3.4]}, {key: source.principal, values: [cluster.local/ns/a/sa/b]}, {key: source.serviceAccount, values: [web]}, {key: source.trustDomain, values: [cluster.local]}, {key: request.auth.principal, values: [i/s]}]}]"),
-			"when the connection's address is in 10.0.0.9 and the original client's address is in 1.2.3.4 and the caller is cluster.local/ns/a/sa/b and the caller runs as the service account shop/web and the caller's trust domain is cluster.local and there is a good token of the issuer i for the subject s."},
+		{
+			"section 1.6 the calling side", ap("p", "rules: [{when: [{key: source.ip, values: [10.0.0.9]}, {key: remote.ip, values: [1.2.3.4]}, {key: source.principal, values: [cluster.local/ns/a/sa/b]}, {key: source.serviceAccount, values: [web]}, {key: source.trustDomain, values: [cluster.local]}, {key: request.auth.principal, values: [i/s]}]}]"),
+			"when the connection's address is in 10.0.0.9 and the original client's address is in 1.2.3.4 and the caller is cluster.local/ns/a/sa/b and the caller runs as the service account shop/web and the caller's trust domain is cluster.local and there is a good token of the issuer i for the subject s.",
+		},
 		{"from and when", ap("p", "rules: [{from: [{source: {namespaces: [a]}}], when: [{key: 'request.headers[x]', values: ['a b']}]}]"), "allows everything, when the caller's namespace is a, provided that the header x is \"a b\"."},
 		{"DENY", ap("p", "action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}]"), "denies GET."},
 		{"AUDIT", ap("p", "action: AUDIT, rules: [{}]"), "notes everything."},

@@ -58,18 +58,18 @@ func (f *field) faults() []fault {
 	return all
 }
 
-// httpFields are the fields at fault because they look at requests.
+// httpFields are what requests have and rules at fault look at, by the names of
+// the fields without their "not".
 func httpFields(all []fault) []string {
 	var names []string
 	for _, f := range all {
 		if errors.Is(f.err, errHTTPOnly) {
-			names = append(names, f.field)
+			name := f.field
+			if f.path[0] != "when" {
+				name = positive(name)
+			}
+			names = append(names, name)
 		}
 	}
 	return unique(names)
-}
-
-// hasRequests tells whether a rule looks at what only requests have.
-func hasRequests(p *mesh.AuthorizationPolicy, index int) bool {
-	return len(httpFields((&compiler{tcp: true}).faults(p, index))) > 0
 }

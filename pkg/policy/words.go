@@ -45,6 +45,14 @@ func alternatives(clauses []string) string {
 	return "either " + strings.Join(clauses, between)
 }
 
+// pick is one of two words.
+func pick(condition bool, yes, no string) string {
+	if condition {
+		return yes
+	}
+	return no
+}
+
 // unique keeps the first of equal words.
 func unique(words []string) []string {
 	var all []string
