@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -203,7 +204,9 @@ func unknownKind(o *Object, known ...string) error {
 
 // index sorts what was read, and makes it quick to find.
 func (s *Snapshot) index(assumeOutside bool) {
-	slices.SortStableFunc(s.Services, func(a, b *Service) int { return older(a.Object, b.Object) })
+	slices.SortStableFunc(s.Services, func(a, b *Service) int { // EC-24
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Hostname, b.Hostname))
+	})
 	slices.SortStableFunc(s.Workloads, func(a, b *Workload) int {
 		return strings.Compare(a.Namespace+"\x00"+a.Kind+"\x00"+a.Name, b.Namespace+"\x00"+b.Kind+"\x00"+b.Name)
 	})

@@ -27,6 +27,9 @@ type CustomStage struct {
 	// otherwise they get StatusOnError.
 	FailOpen      bool
 	StatusOnError int
+	// Authorizer is the provider as the mesh config has it; nil if it cannot be
+	// used.
+	Authorizer *meshconfig.MeshConfig_ExtensionProvider
 }
 
 // providerName is what istiod accepts as a provider's name (AP-63).
@@ -52,6 +55,9 @@ func (c *compiler) custom(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy
 			continue // it can judge requests only (AP-64)
 		}
 		stage := CustomStage{Provider: name, FailOpen: p.failOpen, StatusOnError: p.statusOnError}
+		if usable {
+			stage.Authorizer = p.extension
+		}
 		prefix := "istio-ext-authz-"
 		if name != "" {
 			prefix += name + "-"
@@ -75,6 +81,7 @@ func (c *compiler) custom(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy
 
 // authorizer is an external authorizer of the mesh config.
 type authorizer struct {
+	extension     *meshconfig.MeshConfig_ExtensionProvider
 	grpc          bool
 	failOpen      bool
 	statusOnError int
@@ -95,7 +102,7 @@ func provider(s *mesh.Snapshot, name string) (authorizer, bool) {
 	if found == nil || !providerName.MatchString(name) {
 		return authorizer{}, false
 	}
-	a := authorizer{statusOnError: http.StatusForbidden}
+	a := authorizer{extension: found, statusOnError: http.StatusForbidden}
 	var service, status, prefix string
 	var ok bool
 	if p := found.GetEnvoyExtAuthzHttp(); p != nil {
