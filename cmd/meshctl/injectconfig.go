@@ -52,7 +52,7 @@ type resourceFlags struct{ cpu, memory, cpuLimit, memoryLimit string }
 
 func (f *injectorFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.injectConfig, "inject-config", "", "injection config: the raw config, its ConfigMap, or a stream that holds it")
-	flags.StringVar(&f.valuesFile, "values", "", "installation values, in the same forms; default: the values in --inject-config, if it is a ConfigMap")
+	flags.StringVar(&f.valuesFile, "values", "", "installation values, in the same forms: those of --inject-config (default: the ones in its ConfigMap), or else changes of the embedded ones")
 	flags.StringVar(&f.meshConfigFile, "mesh-config", "", "mesh config, in the same forms")
 	flags.BoolVar(&f.fromCluster, "from-cluster", false, "read all three from the ConfigMaps of a cluster")
 	flags.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file, with --from-cluster")
@@ -188,7 +188,10 @@ func (f *injectorFlags) build(source configSource) (*inject.Injector, error) {
 // the embedded one is meant. what names the part in errors.
 type configSource func(configMap, key string) (text []byte, what string, err error)
 
+// fileSource reads the files that the flags name, each once: a pipe has its
+// content only once.
 func (f *injectorFlags) fileSource() configSource {
+	texts := map[string][]byte{}
 	return func(configMap, key string) ([]byte, string, error) {
 		file := map[string]string{"config": f.injectConfig, "values": f.valuesFile, "mesh": f.meshConfigFile}[key]
 		shared := false
@@ -199,9 +202,13 @@ func (f *injectorFlags) fileSource() configSource {
 		if file == "" {
 			return nil, "", nil
 		}
-		text, err := os.ReadFile(file) //nolint:gosec // the user names the file
-		if err != nil {
-			return nil, file, err
+		text, ok := texts[file]
+		if !ok {
+			var err error
+			if text, err = os.ReadFile(file); err != nil { //nolint:gosec // the user names the file
+				return nil, file, err
+			}
+			texts[file] = text
 		}
 		found, err := inject.ExtractConfigMap(file, text, configMap, f.revision, key)
 		if shared && (err != nil || string(found) == string(text)) {
@@ -263,10 +270,25 @@ func (f *injectorFlags) readValues(source configSource, sets []inject.Set) (*inj
 	if err != nil {
 		return nil, fmt.Errorf("%s: values: %w", what, err)
 	}
+	if f.injectConfig == "" && !f.fromCluster {
+		// Our own templates need our own values, where the file is silent.
+		if values, err = profileValues(values); err != nil {
+			return nil, err
+		}
+	}
 	if len(sets) == 0 {
 		return values, nil
 	}
 	return values.With(sets...)
+}
+
+// profileValues lays values over the embedded ones.
+func profileValues(values *inject.Values) (*inject.Values, error) {
+	base, err := inject.ParseValues(profile.Values())
+	if err != nil {
+		return nil, err
+	}
+	return base.Overlaid(values)
 }
 
 func (f *injectorFlags) readMeshConfig(source configSource, istiod string, sets []inject.Set) (*meshconfig.MeshConfig, error) {

@@ -127,7 +127,8 @@ func (o *kubeInjectOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return printer.Lines(o.streams.ErrOut, skipMessages(outputs[0].Outcomes())...)
+	outcomes := outputs[0].Outcomes()
+	return printer.Lines(o.streams.ErrOut, append(warningLines(outcomes), skipMessages(outcomes)...)...)
 }
 
 // open gives the input. A directory is refused, as the peer does.

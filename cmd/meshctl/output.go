@@ -225,7 +225,7 @@ func (f *outputFlags) emitFiles(dir string, outputs []inject.Output) error {
 		return err
 	}
 	if !f.force {
-		for name := range texts {
+		for _, name := range slices.Sorted(maps.Keys(texts)) {
 			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 				return fmt.Errorf("%s: exists already: use --force to overwrite", filepath.Join(dir, name))
 			}
@@ -269,20 +269,27 @@ func printReport(w io.Writer, form string, outcomes []inject.Outcome) error {
 		}{apiVersion, "InjectionReport", append([]inject.Outcome{}, outcomes...)})
 	}
 	var rows [][]string
-	var warnings []string
 	for _, o := range outcomes {
 		if o.Reason == inject.NotKubernetes && o.Object.Name == "" {
 			continue // comments between documents
 		}
 		rows = append(rows, []string{o.Object.String(), string(o.Reason), o.Reason.Describe(), o.Object.Location.String()})
-		for _, warning := range o.Warnings {
-			warnings = append(warnings, fmt.Sprintf("warning: %s: %s: %s", o.Object.Location, o.Object, warning))
-		}
 	}
 	if len(rows) > 0 {
 		if err := printer.Table(w, []string{"OBJECT", "RESULT", "WHY", "AT"}, rows); err != nil {
 			return err
 		}
 	}
-	return printer.Lines(w, warnings...)
+	return printer.Lines(w, warningLines(outcomes)...)
+}
+
+// warningLines are the warnings of all objects, each with its place.
+func warningLines(outcomes []inject.Outcome) []string {
+	var lines []string
+	for _, o := range outcomes {
+		for _, warning := range o.Warnings {
+			lines = append(lines, fmt.Sprintf("warning: %s: %s: %s", o.Object.Location, o.Object, warning))
+		}
+	}
+	return lines
 }

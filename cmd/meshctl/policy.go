@@ -13,6 +13,6 @@ func newPolicyCmd(streams genericiooptions.IOStreams) *cobra.Command {
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimulateCmd(streams, nil))
+	cmd.AddCommand(newSimulateCmd(streams, nil), newPolicyExplainCmd(streams, nil))
 	return cmd
 }

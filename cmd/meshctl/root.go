@@ -56,6 +56,7 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.
 		newUninjectCmd(streams, nil),
 		newKubeInjectCmd(streams, nil),
 		newPolicyCmd(streams),
+		newDescribeCmd(streams),
 		newVersionCmd(streams, nil),
 		newDocsCmd(streams, root),
 	)

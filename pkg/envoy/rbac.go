@@ -41,7 +41,7 @@ func ruleSet(s *policy.RuleSet, action rbacv3.RBAC_Action) *rbacv3.RBAC {
 	}
 	r := &rbacv3.RBAC{Action: action, Policies: map[string]*rbacv3.Policy{}}
 	for i := range s.Rules {
-		r.Policies[s.Rules[i].ID] = rule(&s.Rules[i])
+		r.Policies[s.Rules[i].ID] = rule(s.Rules[i])
 	}
 	return r
 }

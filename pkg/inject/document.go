@@ -2,6 +2,7 @@ package inject
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -25,6 +26,8 @@ type Result struct {
 type Change struct {
 	Outcome
 	Before, After json.RawMessage
+
+	written json.RawMessage // as the manifest has it
 }
 
 // Changed tells whether any object of the document was changed.
@@ -125,7 +128,7 @@ func (w *walker) workload(text []byte, object report.Object, path []string, open
 	if before, err = json.Marshal(load.object); err != nil {
 		return nil, nil, w.fail(object, path, err)
 	}
-	change := Change{Before: before}
+	change := Change{Before: before, written: text}
 	if !w.picks(text) {
 		change.Reason = NotSelected
 	} else if change.Outcome, err = w.edit(load); err != nil {
@@ -202,8 +205,21 @@ func (w *walker) fail(object report.Object, path []string, err error) error {
 			}
 		}
 	}
+	var config *configFault
+	if errors.As(err, &config) {
+		return &report.InputError{Location: w.document.Locate(path...), Subject: object.String(), Err: err, Hint: config.hint}
+	}
 	return w.document.ExplainAt(object, path, err)
 }
+
+// configFault is an error that the manifest did not cause.
+type configFault struct {
+	err  error
+	hint string
+}
+
+func (f *configFault) Error() string { return f.err.Error() }
+func (f *configFault) Unwrap() error { return f.err }
 
 // metadataPaths lead to where the annotations of pods may stand.
 func (w *walker) metadataPaths() [][]string {

@@ -199,44 +199,6 @@ func TestOrderAndWorkers(t *testing.T) {
 	}
 }
 
-// TestPatches: every patch, applied to the object as it was, gives the object
-// as it is.
-func TestPatches(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../../testdata/examples/kinds.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := run(t, defaults(t).Document, text)
-	patches, err := out.Patches()
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	for _, r := range out.Results {
-		for _, c := range r.Changes {
-			if c.After == nil {
-				continue
-			}
-			operations, err := json.Marshal(patches[n].Patch)
-			if err != nil {
-				t.Fatal(err)
-			}
-			patched, err := applyPatch(c.Before, operations)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !manifest.Equal(decodeJSON(t, patched), decodeJSON(t, c.After)) {
-				t.Errorf("%s: the patch gives\n%s", c.Object, patched)
-			}
-			n++
-		}
-	}
-	if n != len(patches) || n == 0 {
-		t.Errorf("%d patches for %d objects", len(patches), n)
-	}
-}
-
 func decodeJSON(t *testing.T, text []byte) any {
 	t.Helper()
 	var v any

@@ -128,9 +128,22 @@ func (n *injection) applyTemplates() error {
 		}
 	}
 	if n.pod, err = fromTree(merged); err != nil {
-		return fmt.Errorf("failed parsing generated injected YAML (check Istio sidecar injector configuration): %w", err)
+		return n.generatedFault(err)
 	}
 	return nil
+}
+
+// generatedFault says that what the templates made is no pod: the manifest,
+// which was decoded before, has no part in it.
+func (n *injection) generatedFault(err error) error {
+	fault := &configFault{
+		err:  fmt.Errorf("failed parsing generated injected YAML (check Istio sidecar injector configuration): %w", err),
+		hint: "the injection config or its values are at fault, not the manifest",
+	}
+	if global, _ := n.Values.tree["global"].(map[string]any); global["proxy"] == nil {
+		fault.hint = `the values have no "global.proxy" block: give the whole "values" of the injector's ConfigMap`
+	}
+	return fault
 }
 
 // render executes a template and reads what comes out.

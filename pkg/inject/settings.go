@@ -3,6 +3,7 @@ package inject
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -69,6 +70,29 @@ func (v *Values) With(sets ...Set) (*Values, error) {
 		return nil, err
 	}
 	return ParseValues(text)
+}
+
+// Overlaid is a copy of the values with others laid over them, as helm lays a
+// values file over a chart's defaults: maps are merged, all else is replaced.
+func (v *Values) Overlaid(over *Values) (*Values, error) {
+	text, err := json.Marshal(overlaid(v.tree, over.tree))
+	if err != nil {
+		return nil, err
+	}
+	return ParseValues(text)
+}
+
+func overlaid(base, over map[string]any) map[string]any {
+	all := maps.Clone(base)
+	for key, value := range over {
+		below, isMap := all[key].(map[string]any)
+		above, areMaps := value.(map[string]any)
+		if isMap && areMaps {
+			value = overlaid(below, above)
+		}
+		all[key] = value
+	}
+	return all
 }
 
 // WithSets makes changes to a YAML or JSON mapping. Without any the text stays

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"strings"
 
-	"gomodules.xyz/jsonpatch/v2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshctl/meshctl/internal/workers"
@@ -99,62 +96,4 @@ func (o Output) JSON() ([]json.RawMessage, error) {
 		}
 	}
 	return objects, nil
-}
-
-// Patch is a JSON patch (RFC 6902) for one object.
-type Patch struct {
-	Target Target                `json:"target"`
-	Patch  []jsonpatch.Operation `json:"patch"`
-}
-
-// Target names the object that a patch is for, in kustomize's words.
-type Target struct {
-	Group     string `json:"group,omitempty"`
-	Version   string `json:"version,omitempty"`
-	Kind      string `json:"kind"`
-	Namespace string `json:"namespace,omitempty"`
-	Name      string `json:"name"`
-}
-
-// Patches are the changes of the stream as JSON patches.
-func (o Output) Patches() ([]Patch, error) {
-	var patches []Patch
-	for _, r := range o.Results {
-		for _, c := range r.Changes {
-			if c.After == nil {
-				continue
-			}
-			operations, err := jsonpatch.CreatePatch(c.Before, c.After)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", c.Object, err)
-			}
-			t := Target{Version: c.Object.APIVersion, Kind: c.Object.Kind, Namespace: c.Object.Namespace, Name: c.Object.Name}
-			if g, v, ok := strings.Cut(t.Version, "/"); ok {
-				t.Group, t.Version = g, v
-			}
-			patches = append(patches, Patch{Target: t, Patch: operations})
-		}
-	}
-	return patches, nil
-}
-
-// Kustomization is a kustomize Component that makes the patches' changes.
-func Kustomization(patches []Patch) ([]byte, error) {
-	type entry struct {
-		Target Target `json:"target"`
-		Patch  string `json:"patch"`
-	}
-	component := struct {
-		APIVersion string  `json:"apiVersion"`
-		Kind       string  `json:"kind"`
-		Patches    []entry `json:"patches"`
-	}{APIVersion: "kustomize.config.k8s.io/v1alpha1", Kind: "Component", Patches: []entry{}}
-	for _, p := range patches {
-		text, err := yaml.Marshal(p.Patch)
-		if err != nil {
-			return nil, err
-		}
-		component.Patches = append(component.Patches, entry{p.Target, string(text)})
-	}
-	return yaml.Marshal(component)
 }

@@ -205,7 +205,8 @@ func (s *Stream) holdsObjects() bool {
 }
 
 // Read cuts data into documents like Split, and a document of several JSON
-// values into one each (INJ-11). It refuses what is not text.
+// values into one each (INJ-11). It refuses what is not text, and text after
+// the end of a document, which would be lost.
 func Read(name string, data []byte) (*Stream, error) {
 	if err := checkText(name, data); err != nil {
 		return nil, err
@@ -219,8 +220,15 @@ func Read(name string, data []byte) (*Stream, error) {
 		documents = append(documents, d.jsonValues(data)...)
 	}
 	s.Documents = documents
+	var problems []error
 	for i := range s.Documents {
 		s.Documents[i].Index = i + 1
+		if err := s.Documents[i].checkEnd(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if problems != nil {
+		return nil, errors.Join(problems...)
 	}
 	return s, nil
 }
@@ -252,44 +260,4 @@ func checkText(name string, data []byte) error {
 		at += size
 	}
 	return nil
-}
-
-// jsonValues cuts a document that is a stream of JSON values into one document
-// each; any other document stays whole.
-func (d Document) jsonValues(data []byte) []Document {
-	raw := data[d.start:d.end]
-	if trimmed := bytes.TrimLeft(raw, " \t\r\n"); len(trimmed) == 0 || trimmed[0] != '{' {
-		return []Document{d}
-	}
-	decoder := json.NewDecoder(bytes.NewReader(raw))
-	var ends []int
-	for {
-		var value json.RawMessage
-		err := decoder.Decode(&value)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return []Document{d} // YAML in flow style, or broken: not for us to tell
-		}
-		ends = append(ends, int(decoder.InputOffset()))
-	}
-	if len(ends) < 2 {
-		return []Document{d}
-	}
-	var values []Document
-	start := 0
-	for i, end := range ends {
-		if i == len(ends)-1 {
-			end = len(raw)
-		}
-		part := Document{Source: d.Source, start: d.start + start, end: d.start + end}
-		blank := len(raw[start:end]) - len(bytes.TrimLeft(raw[start:end], " \t\r\n"))
-		part.start += blank
-		part.Line = d.Line + bytes.Count(raw[:start+blank], []byte("\n"))
-		part.Text = normalizeLines(data[part.start:part.end])
-		values = append(values, part)
-		start = end
-	}
-	return values
 }

@@ -138,6 +138,7 @@ func TestRead(t *testing.T) {
 		want []string
 	}{
 		{"JSON stream: one document each (INJ-11)", "{\"a\":1}\n{\"b\":\n2} {\"c\":3}\n", []string{"{\"a\":1}\n", "{\"b\":\n2}\n", "{\"c\":3}\n"}},
+		{"JSON stream behind a separator", "---\n{\"a\":1}\n{\"b\":2}\n", []string{"---\n{\"a\":1}\n", "{\"b\":2}\n"}},
 		{"JSON then YAML", "{\"a\":1}\n---\nb: 2\n", []string{"{\"a\":1}\n", "b: 2\n"}},
 		{"flow YAML is no JSON stream", "{a: 1}\n", []string{"{a: 1}\n"}},
 	}
@@ -177,9 +178,40 @@ func TestReadRefusesWhatIsNotText(t *testing.T) {
 	}
 }
 
+// TestReadRefusesTextAfterTheEnd: readers of Kubernetes stop at the end of a
+// document's value, so what stands behind it would be lost (INJ-1, INJ-11).
+func TestReadRefusesTextAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"a: 1\n...\nb: 2\n":                "x:3:1: ",
+		"a: 1\n...\nb: [\n":                "x:3:1: ",
+		"a: 1\n---\n{\"b\":2}\n{ bad":      "x:4:1: ",
+		"{\"a\":1} trailing":               "x:1:9: ",
+		"{\"a\":1},{\"a\":2}\n":            "x:1:8: ",
+		"{\"a\":1}\n# c\n{\"a\":2}\n":      "x:3:1: ",
+		"# c\n---\n{\"a\":1}\n{\"a\":,}\n": "x:4:1: ",
+		"\"a\"\n...\nb: 1\n":               "x:3:1: ",
+	} {
+		_, err := manifest.Read("x", []byte(in))
+		var input *report.InputError
+		if !errors.As(err, &input) || err.Error() != want+"text after the end of the document" || input.Hint == "" {
+			t.Errorf("Read(%q) = %v, want it at %s with a hint", in, err, want)
+		}
+	}
+	for _, in := range []string{
+		"a: 1\n...\n", "a: 1\n...\n# c\n\n", "{\"a\":1}\n# c\n", "{\"a\":1} # c\n", "...\n", "[1]\n", "'a'\n",
+		"{{ .template }}\na: 1\n", "{a: 1\n", "a: |\n  x\n  ...\n  y\n", "# {\n", "",
+	} {
+		if _, err := manifest.Read("x", []byte(in)); err != nil {
+			t.Errorf("Read(%q) = %v", in, err)
+		}
+	}
+}
+
 // FuzzRead: whatever comes in, its documents put together are it again.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte("{\"a\":1}{\"b\":2}\n---\n# c\n"))
+	f.Add([]byte("# c\n---\n{\"a\":1} {\"b\":2}\n...\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := manifest.Read("x", data)
 		if err != nil {

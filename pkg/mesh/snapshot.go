@@ -46,6 +46,7 @@ type Snapshot struct {
 	inNamespace     map[string][]*Workload
 	named           map[string][]*Workload // by "namespace/name"
 	servicesIn      map[string][]*Service
+	inbound         map[string]*Selectors[*Service] // those of servicesIn that select workloads
 	hosts           map[string][]*Service
 	authorizations  byNamespace[*AuthorizationPolicy] // each oldest first
 	peers           byNamespace[*PeerAuthentication]
@@ -76,7 +77,7 @@ type Options struct {
 func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
 	s := &Snapshot{
 		Config: o.Config, Domain: o.Domain, namespaces: map[string]*Object{}, accounts: map[string]map[string]bool{},
-		inNamespace: map[string][]*Workload{}, named: map[string][]*Workload{}, servicesIn: map[string][]*Service{}, hosts: map[string][]*Service{},
+		inNamespace: map[string][]*Workload{}, named: map[string][]*Workload{}, servicesIn: map[string][]*Service{}, inbound: map[string]*Selectors[*Service]{}, hosts: map[string][]*Service{},
 		authorizations: byNamespace[*AuthorizationPolicy]{}, peers: byNamespace[*PeerAuthentication]{}, authentications: byNamespace[*RequestAuthentication]{},
 		destinations: byNamespace[*DestinationRule]{}, sidecars: byNamespace[*Sidecar]{}, gateways: byNamespace[*Gateway]{}, virtuals: byNamespace[*VirtualService]{},
 	}
@@ -215,6 +216,10 @@ func (s *Snapshot) index(assumeOutside bool) {
 		s.servicesIn[v.Namespace] = append(s.servicesIn[v.Namespace], v)
 		s.hosts[v.Hostname] = append(s.hosts[v.Hostname], v)
 	}
+	for ns, services := range s.servicesIn {
+		selecting := slices.DeleteFunc(slices.Clone(services), func(v *Service) bool { return len(v.Selector) == 0 })
+		s.inbound[ns] = NewSelectors(selecting, func(v *Service) map[string]string { return v.Selector })
+	}
 	for _, w := range s.Workloads {
 		s.inNamespace[w.Namespace] = append(s.inNamespace[w.Namespace], w)
 		s.named[w.Namespace+"/"+w.Name] = append(s.named[w.Namespace+"/"+w.Name], w)
@@ -310,10 +315,7 @@ type InboundPort struct {
 func (s *Snapshot) InboundPorts(w *Workload) []InboundPort {
 	seen := map[int32]bool{}
 	var ports []InboundPort
-	for _, service := range s.servicesIn[w.Namespace] {
-		if len(service.Selector) == 0 || !Selects(service.Selector, w.PodLabels) {
-			continue
-		}
+	for _, service := range s.inbound[w.Namespace].Of(w.PodLabels) {
 		for _, p := range service.Ports {
 			number := w.Port(p)
 			if p.Protocol == UDP || number == 0 || seen[number] {

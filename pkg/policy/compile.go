@@ -25,35 +25,8 @@ func dryRun(p *mesh.AuthorizationPolicy) bool {
 	return err == nil && dry
 }
 
-// stage compiles the policies of one action.
-func (c *compiler) stage(policies []*mesh.AuthorizationPolicy, action security.AuthorizationPolicy_Action) *Stage {
-	var enforced, shadow []compiled
-	for _, p := range policies {
-		switch {
-		case p.Spec.Action != action:
-		case dryRun(p):
-			shadow = append(shadow, c.compile(p, "", ""))
-		default:
-			enforced = append(enforced, c.compile(p, "", ""))
-		}
-	}
-	if enforced == nil && shadow == nil {
-		return nil
-	}
-	return &Stage{Enforced: newRuleSet(enforced), Shadow: newRuleSet(shadow)}
-}
-
-// compile compiles a policy; prefix and suffix go around the IDs of its rules.
-func (c *compiler) compile(p *mesh.AuthorizationPolicy, prefix, suffix string) compiled {
-	rules := c.rules(p, prefix, suffix)
-	for i := range rules {
-		rules[i].prepare()
-	}
-	return compiled{p, rules}
-}
-
-// rules compiles a policy's rules. A policy without rules has one that never
-// matches (AP-10).
+// rules compiles a policy's rules; prefix and suffix go around their IDs. A
+// policy without rules has one that never matches (AP-10).
 func (c *compiler) rules(p *mesh.AuthorizationPolicy, prefix, suffix string) []Rule {
 	id := func(i int) string {
 		return fmt.Sprintf("%sns[%s]-policy[%s]-rule[%d]%s", prefix, p.Namespace, p.Name, i, suffix)

@@ -39,41 +39,33 @@ var providerName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 const badCustom = "-deny-due-to-bad-CUSTOM-action"
 
 // custom compiles the CUSTOM policies, by provider (AP-60..AP-66).
-func (c *compiler) custom(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy) []CustomStage {
-	byProvider := map[string][]*mesh.AuthorizationPolicy{}
-	for _, p := range policies {
-		if p.Spec.Action == security.AuthorizationPolicy_CUSTOM {
-			name := p.Spec.GetProvider().GetName()
-			byProvider[name] = append(byProvider[name], p)
+func (b *stageBuilder) custom() []CustomStage {
+	const action = security.AuthorizationPolicy_CUSTOM
+	names := map[string]bool{}
+	for _, one := range b.bundles {
+		for _, p := range one.policies {
+			if p := p.policy; p.Spec.Action == action {
+				names[p.Spec.GetProvider().GetName()] = true
+			}
 		}
 	}
 	var all []CustomStage
-	for _, name := range slices.Sorted(maps.Keys(byProvider)) {
-		p, usable := provider(s, name)
-		usable = usable && len(byProvider) == 1
-		if usable && c.tcp && !p.grpc {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		p, usable := provider(b.snapshot, name)
+		usable = usable && len(names) == 1
+		if usable && b.tcp && !p.grpc {
 			continue // it can judge requests only (AP-64)
 		}
 		stage := CustomStage{Provider: name, FailOpen: p.failOpen, StatusOnError: p.statusOnError}
+		key := groupKey{tcp: b.tcp, action: action, provider: name}
 		if usable {
 			stage.Authorizer = p.extension
+			stage.Asks = b.set(key)
+			key.dryRun = true
+		} else {
+			key.unusable = true
 		}
-		prefix := "istio-ext-authz-"
-		if name != "" {
-			prefix += name + "-"
-		}
-		var denied, asks []compiled
-		for _, policy := range byProvider[name] {
-			switch {
-			case !usable:
-				denied = append(denied, c.compile(policy, prefix, badCustom))
-			case dryRun(policy):
-				denied = append(denied, c.compile(policy, prefix, ""))
-			default:
-				asks = append(asks, c.compile(policy, prefix, ""))
-			}
-		}
-		stage.Denied, stage.Asks = newRuleSet(denied), newRuleSet(asks)
+		stage.Denied = b.set(key)
 		all = append(all, stage)
 	}
 	return all

@@ -17,7 +17,7 @@ func TestDecisionDoesNotAllocate(t *testing.T) {
 // manyRules are n rules of everyday form, of which the request matches the
 // last; half of them name no peer.
 func manyRules(n int) (*RuleSet, *facts) {
-	var all []compiled
+	var g group
 	for i := range n {
 		peer, _ := principal(fmt.Sprintf("cluster.local/ns/shop/sa/client-%d", i))
 		get, _ := header(":method", false)("GET")
@@ -28,11 +28,11 @@ func manyRules(n int) (*RuleSet, *facts) {
 		}
 		what := Expr{Op: All, Kids: []Expr{{Op: One, Kids: []Expr{get}}, {Op: One, Kids: []Expr{items}}}}
 		rule := Rule{ID: fmt.Sprintf("rule[%03d]", i), Permissions: []Expr{what}, Principals: []Expr{who}}
-		rule.prepare()
-		all = append(all, compiled{rules: []Rule{rule}})
+		g.rules = append(g.rules, &rule)
 	}
+	g.finish()
 	last := fmt.Sprintf("/items/%d/x", n-1)
-	return newRuleSet(all), &facts{
+	return newRuleSet([]*group{&g}), &facts{
 		peer:   newPeer(fmt.Sprintf("spiffe://cluster.local/ns/shop/sa/client-%d", n-1)),
 		method: []string{"GET"}, authority: []string{"app"}, path: last, hasPath: true,
 	}

@@ -61,7 +61,7 @@ type shelf struct {
 const leastOnShelf = 4
 
 // newIndex files the rules of a set.
-func newIndex(rules []Rule) index {
+func newIndex(rules []*Rule) index {
 	type place struct {
 		aspect
 		value
@@ -238,7 +238,7 @@ func (e *Expr) needs() []need {
 	case All:
 		var all []need
 		for i := range e.Kids {
-			all = both(all, e.Kids[i].needs())
+			all = bothNeeds(all, e.Kids[i].needs())
 		}
 		return all
 	case One:
@@ -247,7 +247,7 @@ func (e *Expr) needs() []need {
 		}
 		all := e.Kids[0].needs()
 		for i := 1; i < len(e.Kids) && all != nil; i++ {
-			all = either(all, e.Kids[i].needs())
+			all = eitherNeeds(all, e.Kids[i].needs())
 		}
 		return all
 	case Is:
@@ -256,9 +256,9 @@ func (e *Expr) needs() []need {
 	return nil
 }
 
-// both are the needs of two expressions that must match; of two for the same
+// bothNeeds are the needs of two expressions that must match; of two for the same
 // aspect the one with fewer values stays.
-func both(a, b []need) []need {
+func bothNeeds(a, b []need) []need {
 	for _, n := range b {
 		at := slices.IndexFunc(a, func(m need) bool { return m.aspect == n.aspect })
 		if at < 0 {
@@ -270,8 +270,8 @@ func both(a, b []need) []need {
 	return a
 }
 
-// either are the needs of two expressions of which one must match.
-func either(a, b []need) []need {
+// eitherNeeds are the needs of two expressions of which one must match.
+func eitherNeeds(a, b []need) []need {
 	var all []need
 	for _, n := range a {
 		at := slices.IndexFunc(b, func(m need) bool { return m.aspect == n.aspect })

@@ -70,19 +70,27 @@ func (d dice) rule() *security.Rule {
 
 // set compiles random policies.
 func (d dice) set() *RuleSet {
-	c := &compiler{domains: []string{"cluster.local"}, tcp: d.IntN(4) == 0}
-	var all []compiled
+	b := &stageBuilder{compiler: &compiler{domains: []string{"cluster.local"}, tcp: d.IntN(4) == 0}}
+	action := security.AuthorizationPolicy_Action(d.IntN(2))
+	var groups []*group
 	for i := range 1 + d.IntN(4) {
 		p := &mesh.AuthorizationPolicy{
 			Object: &mesh.Object{Object: report.Object{Name: fmt.Sprint(i), Namespace: "a"}},
-			Spec:   &security.AuthorizationPolicy{Action: security.AuthorizationPolicy_Action(d.IntN(2))},
+			Spec:   &security.AuthorizationPolicy{Action: action},
 		}
 		for range d.IntN(30) {
 			p.Spec.Rules = append(p.Spec.Rules, d.rule())
 		}
-		all = append(all, c.compile(p, "", ""))
+		if i == 0 || d.IntN(2) == 0 {
+			groups = append(groups, &group{})
+		}
+		last := groups[len(groups)-1]
+		last.add(placed{i, p}, b.rules(p, "", ""))
 	}
-	return newRuleSet(all)
+	for _, g := range groups {
+		g.finish()
+	}
+	return newRuleSet(groups)
 }
 
 // facts are random ones.
@@ -116,7 +124,9 @@ func TestIndexLeavesNothingOut(t *testing.T) {
 	for seed := range uint64(150) {
 		d := dice{rand.New(rand.NewPCG(seed, 2))}
 		set := d.set()
-		filed += len(set.index.shelves)
+		for _, g := range set.groups {
+			filed += len(g.index.shelves)
+		}
 		for range 150 {
 			f := d.facts()
 			want, wantDoubt := plainFind(set, f)
@@ -147,13 +157,13 @@ func name(r *Rule) string {
 
 // plainFind looks at every rule.
 func plainFind(s *RuleSet, f *facts) (rule, doubt *Rule) {
-	for i := range s.Rules {
-		switch s.Rules[i].judge(f) {
+	for _, r := range s.Rules {
+		switch r.judge(f) {
 		case yes:
-			return &s.Rules[i], nil
+			return r, nil
 		case maybe:
 			if doubt == nil {
-				doubt = &s.Rules[i]
+				doubt = r
 			}
 		}
 	}
@@ -234,7 +244,7 @@ func TestPrefixes(t *testing.T) {
 // need.
 func TestNeeds(t *testing.T) {
 	t.Parallel()
-	anything := Rule{Permissions: []Expr{{Op: Any}}, Principals: []Expr{{Op: Any}}}
+	anything := &Rule{Permissions: []Expr{{Op: Any}}, Principals: []Expr{{Op: Any}}}
 	checked := map[aspect]int{}
 	for seed := range uint64(8000) {
 		d := dice{rand.New(rand.NewPCG(seed, 5))}
@@ -251,7 +261,7 @@ func TestNeeds(t *testing.T) {
 					continue
 				}
 				for _, n := range side[0].needs() {
-					q := search{rules: []Rule{anything}, facts: f, match: 1}
+					q := search{rules: []*Rule{anything}, facts: f, match: 1}
 					s := newShelf([]filing{{0, n}})
 					s.run(&q)
 					if q.match != 0 {

@@ -36,23 +36,26 @@ type Provider struct {
 	KeysErr error
 }
 
-// requirement joins the rules of policies, sorted by issuer.
-func requirement(policies []*mesh.RequestAuthentication, o Options) *Requirement {
-	r := Requirement{now: o.Now}
-	for _, p := range policies {
-		for i, rule := range p.Spec.JwtRules {
-			if rule != nil {
-				provider := Provider{Policy: p, Index: i, Rule: rule}
-				provider.Keys, provider.KeysErr = o.keys(rule)
-				r.Providers = append(r.Providers, provider)
-			}
+// providers are the rules of a policy, with their keys.
+func (o Options) providers(p *mesh.RequestAuthentication) []Provider {
+	var all []Provider
+	for i, rule := range p.Spec.JwtRules {
+		if rule != nil {
+			provider := Provider{Policy: p, Index: i, Rule: rule}
+			provider.Keys, provider.KeysErr = o.keys(rule)
+			all = append(all, provider)
 		}
 	}
-	if r.Providers == nil {
+	return all
+}
+
+// requirement sorts rules by issuer; nil without any.
+func requirement(providers []Provider, o Options) *Requirement {
+	if len(providers) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(r.Providers, func(a, b Provider) int { return strings.Compare(a.Rule.Issuer, b.Rule.Issuer) })
-	return &r
+	slices.SortStableFunc(providers, func(a, b Provider) int { return strings.Compare(a.Rule.Issuer, b.Rule.Issuer) })
+	return &Requirement{Providers: providers, now: o.Now}
 }
 
 // verification is the state of one request in the JWT filter. Verified tokens

@@ -54,11 +54,17 @@ func (o Options) keys(rule *security.JWTRule) (*Keys, error) {
 // Compile builds the model of a workload.
 func Compile(s *mesh.Snapshot, w *mesh.Workload) *Model { return Options{}.Compile(s, w) }
 
-// Compile builds the model of a workload.
+// Compile builds the model of a workload. A Simulator compiles many for less:
+// what they have in common it compiles once.
 func (o Options) Compile(s *mesh.Snapshot, w *mesh.Workload) *Model {
+	return newCompilation(s, o).model(w)
+}
+
+func (c *compilation) model(w *mesh.Workload) *Model {
+	s := c.snapshot
 	m := &Model{
-		Workload: w, TLS: mutualTLS(s, w), TrustDomains: s.TrustDomains(), Ports: map[uint32]*Port{},
-		Paths: normalization(s.Config), JWT: requirement(authentications(s, w), o),
+		Workload: w, TrustDomains: c.domains, Ports: map[uint32]*Port{}, Paths: normalization(s.Config), JWT: c.requirementFor(w),
+		TLS: c.peers.of(w.Namespace, func() *peerPolicies { return newPeerPolicies(s, w.Namespace) }).merge(w),
 	}
 	declared := s.InboundPorts(w)
 	for i := range declared {
@@ -71,9 +77,8 @@ func (o Options) Compile(s *mesh.Snapshot, w *mesh.Workload) *Model {
 		}
 	}
 	m.Passthrough = newPort(0, nil, m.TLS.Mode)
-	policies := authorizations(s, w)
-	m.HTTP = stages(s, policies, false)
-	m.TCP = stages(s, policies, true)
+	stages := c.stagesFor(w)
+	m.HTTP, m.TCP = stages[0], stages[1]
 	return m
 }
 
@@ -83,16 +88,6 @@ func (m *Model) Port(number uint32) *Port {
 		return p
 	}
 	return m.Passthrough
-}
-
-func stages(s *mesh.Snapshot, policies []*mesh.AuthorizationPolicy, tcp bool) Stages {
-	c := &compiler{domains: s.TrustDomains(), tcp: tcp}
-	return Stages{
-		Custom: c.custom(s, policies),
-		Audit:  c.stage(policies, security.AuthorizationPolicy_AUDIT),
-		Deny:   c.stage(policies, security.AuthorizationPolicy_DENY),
-		Allow:  c.stage(policies, security.AuthorizationPolicy_ALLOW),
-	}
 }
 
 // authorizations are the policies that select a workload: of the root

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	security "istio.io/api/security/v1beta1"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -38,18 +40,38 @@ func (m *MutualTLS) port(number uint32) Mode {
 // mutualTLS merges the oldest policy of each level: mesh, namespace, workload
 // (PA-1..PA-8).
 func mutualTLS(s *mesh.Snapshot, w *mesh.Workload) MutualTLS {
-	levels := namespacePeers(s, w.Namespace)
-	var own *mesh.PeerAuthentication
-	if w.Namespace != s.RootNamespace() { // selectors have no effect there (PA-6)
-		for _, p := range s.PeerAuthentications(w.Namespace) {
-			if selector := p.Spec.GetSelector().GetMatchLabels(); len(selector) > 0 && mesh.Selects(selector, w.PodLabels) {
-				own = p
-				break
+	return newPeerPolicies(s, w.Namespace).merge(w)
+}
+
+// peerPolicies are what the workloads of a namespace follow.
+type peerPolicies struct {
+	levels []*mesh.PeerAuthentication                // without selectors
+	own    *mesh.Selectors[*mesh.PeerAuthentication] // with selectors
+}
+
+func newPeerPolicies(s *mesh.Snapshot, namespace string) *peerPolicies {
+	var own []*mesh.PeerAuthentication
+	if namespace != s.RootNamespace() { // selectors have no effect there (PA-6)
+		for _, p := range s.PeerAuthentications(namespace) {
+			if len(p.Spec.GetSelector().GetMatchLabels()) > 0 {
+				own = append(own, p)
 			}
 		}
 	}
+	return &peerPolicies{
+		levels: namespacePeers(s, namespace),
+		own:    mesh.NewSelectors(own, func(p *mesh.PeerAuthentication) map[string]string { return p.Spec.GetSelector().GetMatchLabels() }),
+	}
+}
+
+// merge is what one workload follows.
+func (l *peerPolicies) merge(w *mesh.Workload) MutualTLS {
+	var own *mesh.PeerAuthentication
+	if found := l.own.Of(w.PodLabels); len(found) > 0 {
+		own = found[0]
+	}
 	m := MutualTLS{Mode: Permissive, Ports: map[uint32]Mode{}}
-	for _, p := range append(levels, own) {
+	for _, p := range append(slices.Clone(l.levels), own) {
 		if mode, set := modeOfPolicy(p); set {
 			m.Mode, m.From = mode, p
 		}

@@ -39,8 +39,7 @@ func (m Miss) String() string {
 // rules.
 func (s *RuleSet) nearest(f *facts) *NearMiss {
 	var best *NearMiss
-	for i := range s.Rules {
-		r := &s.Rules[i]
+	for _, r := range s.Rules {
 		misses := append(fewest(r.Permissions, f), fewest(r.Principals, f)...)
 		if len(misses) > 0 && (best == nil || len(misses) < len(best.Misses)) {
 			best = &NearMiss{Rule: r.Cause(), Misses: misses, rule: r}

@@ -1,11 +1,6 @@
 package policy
 
-import (
-	"slices"
-	"strings"
-
-	"github.com/meshctl/meshctl/pkg/mesh"
-)
+import "github.com/meshctl/meshctl/pkg/mesh"
 
 // Rule is one rule of an AuthorizationPolicy as a sidecar enforces it. It
 // matches a request that some permission and some principal match.
@@ -25,7 +20,7 @@ type Rule struct {
 func (r *Rule) prepare() {
 	permission, principal := Expr{Op: One, Kids: r.Permissions}, Expr{Op: One, Kids: r.Principals}
 	r.asks = permission.asks() | principal.asks()
-	r.needs = both(permission.needs(), principal.needs())
+	r.needs = bothNeeds(permission.needs(), principal.needs())
 }
 
 func (r *Rule) matches(f *facts) bool {
@@ -60,39 +55,50 @@ func (s *Stage) shadow() *RuleSet {
 	return s.Shadow
 }
 
-// RuleSet is sorted by rule ID, as Envoy looks at it (EV-7).
+// RuleSet are the rules of one RBAC filter. Workloads share them: they are
+// never changed.
 type RuleSet struct {
-	Rules []Rule
+	Rules []*Rule // sorted by ID, as Envoy looks at them (EV-7)
 	// Policies are those that the rules are of, those without any rule left
 	// among them (AP-59).
 	Policies []*mesh.AuthorizationPolicy
 
-	asks  attributes // that some rule looks at
-	index index
+	asks   attributes // that some rule looks at
+	groups []*group   // of Rules
 }
 
-// compiled is a policy with its rules.
-type compiled struct {
-	policy *mesh.AuthorizationPolicy
-	rules  []Rule
-}
-
-// newRuleSet joins the rules of policies; it is nil without policies.
-func newRuleSet(all []compiled) *RuleSet {
-	if len(all) == 0 {
+// newRuleSet joins groups; it is nil without any.
+func newRuleSet(groups []*group) *RuleSet {
+	if len(groups) == 0 {
 		return nil
 	}
-	s := &RuleSet{}
-	for _, c := range all {
-		s.Policies = append(s.Policies, c.policy)
-		s.Rules = append(s.Rules, c.rules...)
+	s := &RuleSet{groups: groups}
+	var policies []placed
+	for _, g := range groups {
+		s.asks |= g.asks
+		s.Rules = merge(s.Rules, g.rules, func(a, b *Rule) bool { return a.ID <= b.ID })
+		policies = merge(policies, g.policies, func(a, b placed) bool { return a.position <= b.position })
 	}
-	slices.SortStableFunc(s.Rules, func(a, b Rule) int { return strings.Compare(a.ID, b.ID) })
-	for i := range s.Rules {
-		s.asks |= s.Rules[i].asks
+	for _, p := range policies {
+		s.Policies = append(s.Policies, p.policy)
 	}
-	s.index = newIndex(s.Rules)
 	return s
+}
+
+// merge joins two lists, each in order.
+func merge[T any](a, b []T, inOrder func(a, b T) bool) []T {
+	if len(a) == 0 {
+		return b
+	}
+	all := make([]T, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if inOrder(a[0], b[0]) {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
 }
 
 // find is the rule that Envoy names: of those that match, the first by ID; nil
@@ -102,46 +108,17 @@ func (s *RuleSet) find(f *facts) (rule, doubt *Rule) {
 	if s == nil {
 		return nil, nil
 	}
-	q := search{rules: s.Rules, facts: f, match: len(s.Rules), doubt: len(s.Rules), unsure: s.asks&f.unknown != 0}
-	s.index.run(&q)
-	if q.match < len(s.Rules) {
-		return &s.Rules[q.match], nil
-	}
-	if q.doubt < len(s.Rules) {
-		return nil, &s.Rules[q.doubt]
-	}
-	return nil, nil
-}
-
-// search looks for the first rule that matches.
-type search struct {
-	rules        []Rule
-	facts        *facts
-	match, doubt int  // positions of the first of each so far
-	unsure       bool // some rule looks at what is not known
-}
-
-// try looks at some of the rules, in their order, as long as one of them could
-// come before what was found.
-func (q *search) try(positions []int) {
-	for _, i := range positions {
-		if i >= q.match {
-			return
+	for _, g := range s.groups {
+		matching, open := g.find(f)
+		if matching != nil && (rule == nil || matching.ID < rule.ID) {
+			rule = matching
 		}
-		r := &q.rules[i]
-		if !q.unsure {
-			if r.matches(q.facts) {
-				q.match = i
-				return
-			}
-			continue
-		}
-		switch r.judge(q.facts) {
-		case yes:
-			q.match = i
-			return
-		case maybe:
-			q.doubt = min(q.doubt, i)
+		if open != nil && (doubt == nil || open.ID < doubt.ID) {
+			doubt = open
 		}
 	}
+	if rule != nil {
+		return rule, nil
+	}
+	return nil, doubt
 }

@@ -20,8 +20,8 @@ import (
 // workload's model when it is first asked for, and may be shared.
 type Simulator struct {
 	snapshot *mesh.Snapshot
-	options  Options
-	models   sync.Map // *mesh.Workload -> func() *Model
+	shared   *compilation
+	models   memo[*mesh.Workload, *Model]
 	outbound func() *Outbound
 }
 
@@ -30,13 +30,15 @@ func NewSimulator(s *mesh.Snapshot) *Simulator { return Options{}.NewSimulator(s
 
 // NewSimulator answers requests to the workloads of a snapshot.
 func (o Options) NewSimulator(s *mesh.Snapshot) *Simulator {
-	return &Simulator{snapshot: s, options: o, outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) })}
+	return &Simulator{snapshot: s, shared: newCompilation(s, o), outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) })}
 }
 
 // Model is the enforcement model of a workload.
 func (s *Simulator) Model(w *mesh.Workload) *Model {
-	compile, _ := s.models.LoadOrStore(w, sync.OnceValue(func() *Model { return s.options.Compile(s.snapshot, w) }))
-	return compile.(func() *Model)()
+	if m, made := s.models.get(w); made {
+		return m
+	}
+	return s.models.of(w, func() *Model { return s.shared.model(w) })
 }
 
 // Evaluate decides a request. It fails if there is no such workload.

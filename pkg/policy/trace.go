@@ -261,9 +261,9 @@ func (s *RuleSet) all(f *facts) []*Rule {
 		return nil
 	}
 	var matched []*Rule
-	for i := range s.Rules {
-		if s.Rules[i].judge(f) == yes {
-			matched = append(matched, &s.Rules[i])
+	for _, r := range s.Rules {
+		if r.judge(f) == yes {
+			matched = append(matched, r)
 		}
 	}
 	return matched
