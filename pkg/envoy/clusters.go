@@ -205,14 +205,18 @@ func (b *clusterBuilder) describe(c *policy.Cluster) {
 	b.Metadata = istioMetadata(fields)
 }
 
-func serviceList(v *mesh.Service) *structpb.Value {
-	name := v.Name
-	if v.Entry != nil {
-		name = v.Hostname
+func serviceList(services ...*mesh.Service) *structpb.Value {
+	list := &structpb.ListValue{}
+	for _, v := range services {
+		name := v.Name
+		if v.Entry != nil {
+			name = v.Hostname
+		}
+		list.Values = append(list.Values, structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
+			"host": structpb.NewStringValue(v.Hostname), "name": structpb.NewStringValue(name), "namespace": structpb.NewStringValue(v.Namespace),
+		}}))
 	}
-	return structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-		"host": structpb.NewStringValue(v.Hostname), "name": structpb.NewStringValue(name), "namespace": structpb.NewStringValue(v.Namespace),
-	}})}})
+	return structpb.NewListValue(list)
 }
 
 // configPath names the object that a part comes from (EC-113).

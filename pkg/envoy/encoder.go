@@ -14,11 +14,17 @@ import (
 // Encoder writes configurations as JSON that is easy to read. What they share
 // is encoded once.
 type Encoder struct {
-	texts map[proto.Message][]byte
+	texts map[placed][]byte
+}
+
+// placed is a message at some depth of a document.
+type placed struct {
+	message proto.Message
+	indent  string
 }
 
 // NewEncoder starts with nothing encoded.
-func NewEncoder() *Encoder { return &Encoder{map[proto.Message][]byte{}} }
+func NewEncoder() *Encoder { return &Encoder{map[placed][]byte{}} }
 
 // part is one list of a configuration.
 type part struct {
@@ -44,21 +50,25 @@ func generic[M proto.Message](all []M) []proto.Message {
 // Write writes one configuration as its document, and several as a List. It
 // writes nothing if one cannot be encoded.
 func (e *Encoder) Write(w io.Writer, configs []*Config) error {
+	indent := "    "
+	if len(configs) == 1 {
+		indent = ""
+	}
 	for _, c := range configs {
-		if err := e.encode(c); err != nil {
+		if err := e.encode(c, indent+"    "); err != nil {
 			return err
 		}
 	}
 	out := bufio.NewWriter(w)
 	if len(configs) == 1 {
-		e.document(out, configs[0], "")
+		e.document(out, configs[0], indent)
 		_, _ = out.WriteString("\n") // Flush tells
 		return out.Flush()
 	}
 	_, _ = out.WriteString("{\n  \"kind\": \"List\",\n  \"items\": [")
 	for i, c := range configs {
-		separate(out, i, "    ")
-		e.document(out, c, "    ")
+		separate(out, i, indent)
+		e.document(out, c, indent)
 	}
 	if len(configs) > 0 {
 		_, _ = out.WriteString("\n  ")
@@ -69,7 +79,7 @@ func (e *Encoder) Write(w io.Writer, configs []*Config) error {
 
 // Files are the parts of a configuration, each a JSON list, by file name.
 func (e *Encoder) Files(c *Config) (map[string][]byte, error) {
-	if err := e.encode(c); err != nil {
+	if err := e.encode(c, "  "); err != nil {
 		return nil, err
 	}
 	files := map[string][]byte{}
@@ -85,10 +95,11 @@ func (e *Encoder) Files(c *Config) (map[string][]byte, error) {
 }
 
 // encode makes the texts that are not there yet.
-func (e *Encoder) encode(c *Config) error {
+func (e *Encoder) encode(c *Config, indent string) error {
 	for _, p := range c.parts() {
 		for _, m := range p.messages {
-			if e.texts[m] != nil {
+			at := placed{m, indent}
+			if e.texts[at] != nil {
 				continue
 			}
 			text, err := protojson.Marshal(m)
@@ -96,10 +107,10 @@ func (e *Encoder) encode(c *Config) error {
 				return fmt.Errorf("%s: %T: %w", c.Workload, m, err)
 			}
 			var indented bytes.Buffer
-			if err := json.Indent(&indented, text, "", "  "); err != nil {
+			if err := json.Indent(&indented, text, indent, "  "); err != nil {
 				return fmt.Errorf("%s: %T: %w", c.Workload, m, err)
 			}
-			e.texts[m] = indented.Bytes()
+			e.texts[at] = indented.Bytes()
 		}
 	}
 	return nil
@@ -120,12 +131,7 @@ func (e *Encoder) list(out *bufio.Writer, messages []proto.Message, indent strin
 	_, _ = out.WriteString("[")
 	for i, m := range messages {
 		separate(out, i, indent+"  ")
-		for n, line := range bytes.Split(e.texts[m], []byte("\n")) {
-			if n > 0 {
-				_, _ = out.WriteString("\n" + indent + "  ")
-			}
-			_, _ = out.Write(line)
-		}
+		_, _ = out.Write(e.texts[placed{m, indent + "  "}])
 	}
 	if len(messages) > 0 {
 		_, _ = out.WriteString("\n" + indent)

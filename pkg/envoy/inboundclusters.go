@@ -43,7 +43,7 @@ func (o *outboundSide) inboundClusters(m *policy.Model) []*clusterv3.Cluster {
 	for _, number := range slices.Sorted(maps.Keys(m.Ports)) {
 		if d := m.Ports[number].Declared; d != nil {
 			all = append(all, o.inboundCluster(application{
-				number: number, port: number, address: address, protocol: d.Protocol, service: d.Service,
+				number: number, port: number, address: address, protocol: d.Protocol, services: append([]*mesh.Service{d.Service}, d.Also...),
 				pool: o.inboundPool(w, sidecar, number, d),
 			}))
 		}
@@ -57,7 +57,7 @@ type application struct {
 	address  string // "" is the address that the client wanted
 	port     uint32
 	protocol mesh.Protocol
-	service  *mesh.Service // nil for none
+	services []*mesh.Service
 	pool     *networking.ConnectionPoolSettings
 }
 
@@ -83,15 +83,15 @@ func (o *outboundSide) inboundPool(w *mesh.Workload, sidecar *mesh.Sidecar, numb
 // ingressClusters are those of the listeners that a Sidecar declares in place
 // of all others (EC-38).
 func (o *outboundSide) ingressClusters(w *mesh.Workload, sidecar *mesh.Sidecar) []*clusterv3.Cluster {
-	services := map[uint32]*mesh.Service{}
+	services := map[uint32][]*mesh.Service{}
 	for _, d := range o.snapshot.InboundPorts(w) {
-		services[uint32(d.Number)] = d.Service //nolint:gosec // a port
+		services[uint32(d.Number)] = []*mesh.Service{d.Service} //nolint:gosec // a port
 	}
 	var all []*clusterv3.Cluster
 	for _, l := range sidecar.Spec.Ingress {
 		a := application{
 			number: l.GetPort().GetNumber(), protocol: mesh.ParseProtocol(l.GetPort().GetProtocol()),
-			service: services[l.GetPort().GetNumber()],
+			services: services[l.GetPort().GetNumber()],
 		}
 		a.pool = o.inboundPool(w, sidecar, a.number, nil)
 		var ok bool
@@ -130,8 +130,8 @@ func (o *outboundSide) inboundCluster(a application) *clusterv3.Cluster {
 	b := &clusterBuilder{Cluster: &clusterv3.Cluster{Name: name, AltStatName: name + ";", CommonLbConfig: &clusterv3.Cluster_CommonLbConfig{}}}
 	b.speak(a.protocol)
 	b.limit(a.pool, o.snapshot.Config)
-	if a.service != nil {
-		b.Metadata = istioMetadata(map[string]*structpb.Value{"services": serviceList(a.service)})
+	if len(a.services) > 0 {
+		b.Metadata = istioMetadata(map[string]*structpb.Value{"services": serviceList(a.services...)})
 	}
 	if a.address == "" {
 		const forEver = (math.MaxInt64/int64(time.Second) - 1) // seconds
