@@ -61,6 +61,7 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.
 		newKubeInjectCmd(streams, nil),
 		newPolicyCmd(streams),
 		newDescribeCmd(streams),
+		newEnvoyCmd(streams),
 		newVersionCmd(streams, nil),
 		newDocsCmd(streams, root),
 	)

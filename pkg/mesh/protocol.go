@@ -73,6 +73,9 @@ func protocolOf(transport, name, appProtocol string, port int32) Protocol {
 	return Unsupported
 }
 
+// ParseProtocol reads the protocol of a port of Istio's own objects.
+func ParseProtocol(name string) Protocol { return namedProtocol(name) }
+
 // namedProtocol reads a protocol's name, or a port's name that starts with one.
 func namedProtocol(word string) Protocol {
 	word = strings.ToLower(word)

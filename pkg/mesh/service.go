@@ -45,6 +45,8 @@ type Service struct {
 	Accounts []string
 	// Entry is set for a ServiceEntry.
 	Entry *networking.ServiceEntry
+	// AliasOf is the name that an Alias stands for.
+	AliasOf string
 }
 
 // ServicePort is a port of a Service.
@@ -84,7 +86,7 @@ func (s *Snapshot) decodeService(o *Object) (*Service, error) {
 	}
 	switch {
 	case spec.Type == corev1.ServiceTypeExternalName:
-		service.Resolution = Alias
+		service.Resolution, service.AliasOf = Alias, spec.ExternalName
 	case spec.ClusterIP == corev1.ClusterIPNone:
 		service.Resolution = Passthrough
 	case spec.ClusterIP != "":

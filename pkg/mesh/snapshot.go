@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -204,7 +205,9 @@ func unknownKind(o *Object, known ...string) error {
 
 // index sorts what was read, and makes it quick to find.
 func (s *Snapshot) index(assumeOutside bool) {
-	slices.SortStableFunc(s.Services, func(a, b *Service) int { return older(a.Object, b.Object) })
+	slices.SortStableFunc(s.Services, func(a, b *Service) int { // EC-24
+		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.Hostname, b.Hostname))
+	})
 	slices.SortStableFunc(s.Workloads, func(a, b *Workload) int {
 		return strings.Compare(a.Namespace+"\x00"+a.Kind+"\x00"+a.Name, b.Namespace+"\x00"+b.Kind+"\x00"+b.Name)
 	})
@@ -305,21 +308,27 @@ type InboundPort struct {
 	Service  *Service
 	Port     ServicePort
 	Protocol Protocol
+	// Also are other Services with this port that lead to the same one.
+	Also []*Service
 }
 
 // InboundPorts are the declared ports of a workload, sorted. Of several
 // Services on one port the oldest decides the protocol (EC-24, EC-37).
 func (s *Snapshot) InboundPorts(w *Workload) []InboundPort {
-	seen := map[int32]bool{}
+	seen := map[int32]int{}
 	var ports []InboundPort
 	for _, service := range s.inbound[w.Namespace].Of(w.PodLabels) {
 		for _, p := range service.Ports {
 			number := w.Port(p)
-			if p.Protocol == UDP || number == 0 || seen[number] {
+			if p.Protocol == UDP || number == 0 {
 				continue
 			}
-			seen[number] = true
-			ports = append(ports, InboundPort{number, service, p, p.Protocol})
+			if i, known := seen[number]; !known {
+				seen[number] = len(ports)
+				ports = append(ports, InboundPort{number, service, p, p.Protocol, nil})
+			} else if ports[i].Service != service && ports[i].Port.Number == p.Number {
+				ports[i].Also = append(ports[i].Also, service)
+			}
 		}
 	}
 	slices.SortFunc(ports, func(a, b InboundPort) int { return int(a.Number - b.Number) })

@@ -3,6 +3,7 @@ package mesh
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -24,15 +25,24 @@ type Workload struct {
 	Address string
 	// EntryPorts are a machine's port numbers by the names of Service ports.
 	EntryPorts map[string]uint32
+	// Locality and Weight are a machine's, as load balancing sees them.
+	Locality string
+	Weight   uint32
+	// Replicas is how many pods or machines there are: one, unless the object
+	// says so. A WorkloadGroup has none before they register.
+	Replicas int
 }
 
 // decodeWorkload reads the pod template of an object that runs pods.
 func decodeWorkload(o *Object, path []string) (*Workload, error) {
-	text := o.text
+	text, replicas := o.text, 1
 	for _, field := range path {
 		var fields map[string]json.RawMessage
 		if err := json.Unmarshal(text, &fields); err != nil || fields[field] == nil {
 			return nil, o.fault(path, "", fmt.Errorf("expected a pod template at %s", strings.Join(path, ".")))
+		}
+		if n, err := strconv.ParseUint(string(fields["replicas"]), 10, 31); err == nil {
+			replicas = int(n)
 		}
 		text = fields[field]
 	}
@@ -45,7 +55,7 @@ func decodeWorkload(o *Object, path []string) (*Workload, error) {
 	}
 	w := &Workload{
 		Object: o, PodLabels: pod.Metadata.Labels, PodAnnotations: pod.Metadata.Annotations,
-		ServiceAccount: orDefault(pod.Spec.ServiceAccountName), Containers: pod.Spec.Containers,
+		ServiceAccount: orDefault(pod.Spec.ServiceAccountName), Containers: pod.Spec.Containers, Replicas: replicas,
 	}
 	w.Membership = podMembership(w, &pod.Spec, path)
 	return w, nil
@@ -94,6 +104,7 @@ func decodeWorkloadGroup(o *Object) (*Workload, error) {
 		template = &networking.WorkloadEntry{}
 	}
 	w := machine(o, template, labels)
+	w.Replicas = 0
 	w.ServiceAccount = orDefault(w.ServiceAccount)
 	w.PodAnnotations = r.Spec.GetMetadata().GetAnnotations()
 	w.Membership = Membership{Sidecar: true, Reason: RegistersItself, At: o.Location}
@@ -103,7 +114,7 @@ func decodeWorkloadGroup(o *Object) (*Workload, error) {
 func machine(o *Object, entry *networking.WorkloadEntry, labels map[string]string) *Workload {
 	return &Workload{
 		Object: o, PodLabels: labels, ServiceAccount: entry.ServiceAccount,
-		Address: entry.Address, EntryPorts: entry.Ports,
+		Address: entry.Address, EntryPorts: entry.Ports, Locality: entry.Locality, Weight: entry.Weight, Replicas: 1,
 	}
 }
 

@@ -295,7 +295,7 @@ func (t *teller) pathCautions(r *Rule) {
 			continue
 		}
 		path := shown(strings.TrimSuffix(f.Values[i], "*"))
-		switch normalization(t.snapshot.Config) {
+		switch PathNormalization(t.snapshot.Config) {
 		case NoNormalization:
 			t.caution(r, f, "the mesh does not normalize paths (NONE): /%s and /.%s are other paths than %s to this rule, and maybe not to the workload.", path, path, path)
 		case Base:

@@ -48,10 +48,11 @@ func chains(mode Mode, traffic mesh.Traffic) []Chain {
 			{TLS: true},
 		}
 	case mode == Permissive:
-		all = []Chain{{TLS: true, ALPN: slices.Concat(istioHTTP, istioTCP), Terminates: true, HTTP: isHTTP}, {HTTP: isHTTP}}
+		all = []Chain{{TLS: true, ALPN: slices.Concat([]string{"istio", "istio-peer-exchange"}, istioHTTP), Terminates: true, HTTP: isHTTP}}
 		if !isHTTP {
 			all = append(all, Chain{TLS: true})
 		}
+		all = append(all, Chain{HTTP: isHTTP})
 	case sniffed:
 		all = []Chain{{ALPN: plainHTTP, HTTP: true}, {}}
 	default:

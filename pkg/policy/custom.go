@@ -27,6 +27,9 @@ type CustomStage struct {
 	// otherwise they get StatusOnError.
 	FailOpen      bool
 	StatusOnError int
+	// Authorizer is the provider as the mesh config has it; nil if it cannot be
+	// used.
+	Authorizer *meshconfig.MeshConfig_ExtensionProvider
 }
 
 // providerName is what istiod accepts as a provider's name (AP-63).
@@ -56,6 +59,7 @@ func (b *stageBuilder) custom() []CustomStage {
 		stage := CustomStage{Provider: name, FailOpen: p.failOpen, StatusOnError: p.statusOnError}
 		key := groupKey{tcp: b.tcp, action: action, provider: name}
 		if usable {
+			stage.Authorizer = p.extension
 			stage.Asks = b.set(key)
 			key.dryRun = true
 		} else {
@@ -69,6 +73,7 @@ func (b *stageBuilder) custom() []CustomStage {
 
 // authorizer is an external authorizer of the mesh config.
 type authorizer struct {
+	extension     *meshconfig.MeshConfig_ExtensionProvider
 	grpc          bool
 	failOpen      bool
 	statusOnError int
@@ -89,7 +94,7 @@ func provider(s *mesh.Snapshot, name string) (authorizer, bool) {
 	if found == nil || !providerName.MatchString(name) {
 		return authorizer{}, false
 	}
-	a := authorizer{statusOnError: http.StatusForbidden}
+	a := authorizer{extension: found, statusOnError: http.StatusForbidden}
 	var service, status, prefix string
 	var ok bool
 	if p := found.GetEnvoyExtAuthzHttp(); p != nil {

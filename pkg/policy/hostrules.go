@@ -158,6 +158,9 @@ func (d *HostRule) join(other *HostRule) {
 	}
 }
 
+// Subset finds a subset by its name; nil if the rule has none of that name.
+func (d *HostRule) Subset(name string) *networking.Subset { return d.subset(name) }
+
 func (d *HostRule) subset(name string) *networking.Subset {
 	if d == nil || name == "" {
 		return nil

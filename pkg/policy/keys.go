@@ -18,7 +18,13 @@ import (
 )
 
 // Keys are the keys of a JWKS that Envoy can use.
-type Keys struct{ keys []key }
+type Keys struct {
+	keys []key
+	text string
+}
+
+// Text is the JWKS as it was read.
+func (k *Keys) Text() string { return k.text }
 
 // key is one of them: an *rsa.PublicKey, an *ecdsa.PublicKey, an
 // ed25519.PublicKey, or a secret ([]byte).
@@ -39,13 +45,13 @@ func ParseKeys(jwks []byte) (*Keys, error) {
 	}
 	member, ok := set["keys"]
 	if !ok {
-		return certificates(set)
+		return certificates(jwks, set)
 	}
 	list, ok := member.([]any)
 	if !ok {
 		return nil, errors.New("not a JWKS: keys: expected a list")
 	}
-	var all Keys
+	all := Keys{text: string(jwks)}
 	var problems []string
 	for i, item := range list {
 		k, err := parseKey(item)
@@ -62,8 +68,8 @@ func ParseKeys(jwks []byte) (*Keys, error) {
 }
 
 // certificates reads RSA keys from certificates. One bad certificate spoils all.
-func certificates(set map[string]any) (*Keys, error) {
-	var all Keys
+func certificates(jwks []byte, set map[string]any) (*Keys, error) {
+	all := Keys{text: string(jwks)}
 	for _, id := range slices.Sorted(maps.Keys(set)) {
 		text, _ := set[id].(string)
 		block, rest := pem.Decode([]byte(text))

@@ -63,7 +63,7 @@ func (o Options) Compile(s *mesh.Snapshot, w *mesh.Workload) *Model {
 func (c *compilation) model(w *mesh.Workload) *Model {
 	s := c.snapshot
 	m := &Model{
-		Workload: w, TrustDomains: c.domains, Ports: map[uint32]*Port{}, Paths: normalization(s.Config), JWT: c.requirementFor(w),
+		Workload: w, TrustDomains: c.domains, Ports: map[uint32]*Port{}, Paths: PathNormalization(s.Config), JWT: c.requirementFor(w),
 		TLS: c.peers.of(w.Namespace, func() *peerPolicies { return newPeerPolicies(s, w.Namespace) }).merge(w),
 	}
 	declared := s.InboundPorts(w)
@@ -118,9 +118,9 @@ func attaches(w *mesh.Workload, targeted bool, selector map[string]string) bool 
 	return !targeted && mesh.Selects(selector, w.PodLabels)
 }
 
-// normalization is how paths are made comparable before any rule sees them
+// PathNormalization is how paths are made comparable before any rule sees them
 // (section 1.11).
-func normalization(config *meshconfig.MeshConfig) Normalization {
+func PathNormalization(config *meshconfig.MeshConfig) Normalization {
 	switch config.GetPathNormalization().GetNormalization() {
 	case meshconfig.MeshConfig_ProxyPathNormalization_NONE:
 		return NoNormalization

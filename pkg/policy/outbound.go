@@ -64,6 +64,12 @@ func NewOutbound(s *mesh.Snapshot) *Outbound {
 	return &Outbound{snapshot: s, rules: NewHostRules(s)}
 }
 
+// Rule is what a client follows when it calls a service; nil is nothing. All
+// that a client's clusters of a service hold depends on it alone.
+func (o *Outbound) Rule(client Proxy, service *mesh.Service) *HostRule {
+	return o.rules.For(client, service)
+}
+
 // Cluster compiles one cluster of a client's sidecar. The subset must be one of
 // the rule that applies, or "".
 func (o *Outbound) Cluster(client Proxy, service *mesh.Service, port mesh.ServicePort, subset string) *Cluster {
@@ -121,10 +127,10 @@ func (o *Outbound) asked(c *Cluster, settings *networking.ClientTLSSettings) {
 			c.Names = settings.SubjectAltNames
 		}
 	default:
-		c.SNI, c.Names = settings.Sni, settings.SubjectAltNames
-		if c.Names == nil && c.Service.External {
-			c.Names = c.Service.Accounts
-		}
+		c.SNI = settings.Sni
+		if len(settings.SubjectAltNames) > 0 || c.Service.Entry == nil {
+			c.Names = settings.SubjectAltNames
+		} // else those of the ServiceEntry and its endpoints (DR-17)
 		switch {
 		case settings.CredentialName != "" && c.Rule.Rules[0].Spec.WorkloadSelector == nil && !isConfigMap(settings.CredentialName):
 			c.TLS, c.Broken = NeverTLS, "a sidecar reads no Secret for a rule without a workloadSelector: credentialName turns TLS off"

@@ -53,6 +53,11 @@ func trafficPolicy(d *HostRule, port mesh.ServicePort, subset string) *networkin
 	return merged
 }
 
+// OfPort is what the rule says for a port of its host, without subsets.
+func (d *HostRule) OfPort(port mesh.ServicePort) *networking.TrafficPolicy {
+	return trafficPolicy(d, port, "")
+}
+
 // ofPort is a whole host's policy as it holds for a port.
 func ofPort(p *networking.TrafficPolicy, port mesh.ServicePort) *networking.TrafficPolicy {
 	own := portSettings(p, port)

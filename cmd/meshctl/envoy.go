@@ -1,0 +1,18 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+)
+
+func newEnvoyCmd(streams genericiooptions.IOStreams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "envoy",
+		Short:   "Generate the Envoy configuration of sidecars",
+		Example: "  meshctl envoy config -f manifests/ --workload shop/web",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newEnvoyConfigCmd(streams, nil))
+	return cmd
+}

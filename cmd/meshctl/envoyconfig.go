@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"github.com/meshctl/meshctl/internal/atomicfile"
+	"github.com/meshctl/meshctl/internal/printer"
+	"github.com/meshctl/meshctl/internal/workers"
+	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/policy"
+)
+
+type envoyConfigOptions struct {
+	streams   genericiooptions.IOStreams
+	snapshot  snapshotFlags
+	workloads []string
+	all       bool
+	output    string
+	force     bool
+}
+
+func newEnvoyConfigCmd(streams genericiooptions.IOStreams, runF func(context.Context, *envoyConfigOptions) error) *cobra.Command {
+	o := &envoyConfigOptions{streams: streams}
+	cmd := &cobra.Command{
+		Use:   "config -f FILE|DIRECTORY|ADDRESS|- --workload NAMESPACE/NAME|--all",
+		Short: "Print what istiod would tell a sidecar",
+		Long: `Print the listeners, clusters, routes and endpoints that istiod would send to the
+sidecar of a workload: names, matches, ALPN, TLS contexts, RBAC and JWT as istiod
+writes them. Secrets are named, never shown.
+
+Addresses that a cluster would assign are made up: the same name always gets the
+same address. Istio's own telemetry extensions, tracing, access logs and
+EnvoyFilters are left out.
+
+One workload is one document; several are a List. -o files=DIRECTORY writes
+DIRECTORY/NAMESPACE/NAME/{listeners,clusters,routes,endpoints}.json.
+
+Exit status: 0 done; 2 the input cannot be read or names what is not there.`,
+		Example: `  meshctl envoy config -f manifests/ --workload shop/web
+  meshctl envoy config -f manifests/ --workload deploy/web.shop --mesh-config mesh.yaml -o yaml
+  meshctl envoy config -f manifests/ --all -o files=config/`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.complete(cmd); err != nil {
+				return err
+			}
+			if runF != nil {
+				return runF(cmd.Context(), o)
+			}
+			return o.run(cmd.Context())
+		},
+	}
+	o.snapshot.register(cmd)
+	cmd.Flags().StringArrayVar(&o.workloads, "workload", nil, "workload to configure: NAMESPACE/NAME or KIND/NAME.NAMESPACE; repeatable")
+	cmd.Flags().BoolVar(&o.all, "all", false, "configure all workloads that have a sidecar")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "json", "form: json, yaml, or files=DIRECTORY (four files a workload)")
+	cmd.Flags().BoolVar(&o.force, "force", false, "overwrite files of -o files=DIRECTORY")
+	return cmd
+}
+
+func (o *envoyConfigOptions) complete(cmd *cobra.Command) error {
+	if err := o.snapshot.complete(cmd, nil); err != nil {
+		return err
+	}
+	form, dir, files := strings.Cut(o.output, "=")
+	switch {
+	case files && form == "files" && dir != "", !files && (form == "json" || form == "yaml"):
+	default:
+		return usagef(cmd, "output %q: expected json, yaml or files=DIRECTORY", o.output)
+	}
+	switch {
+	case o.all && len(o.workloads) > 0:
+		return usagef(cmd, "--workload and --all exclude each other")
+	case !o.all && len(o.workloads) == 0:
+		return usagef(cmd, "no workload: give --workload NAMESPACE/NAME or --all")
+	}
+	return nil
+}
+
+func (o *envoyConfigOptions) run(ctx context.Context) error {
+	snapshot, err := o.snapshot.load(ctx, o.streams)
+	if err != nil {
+		return err
+	}
+	workloads, err := o.pick(snapshot)
+	if err != nil {
+		return err
+	}
+	generator := envoy.NewGenerator(snapshot, policy.NewSimulator(snapshot))
+	configs := make([]*envoy.Config, len(workloads))
+	err = workers.Each(ctx, len(workloads), 1, func(i int) (err error) {
+		configs[i], err = generator.Config(workloads[i])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return o.print(workloads, configs)
+}
+
+// pick finds the workloads. One without a sidecar is configured all the same if
+// it is asked for, with a warning.
+func (o *envoyConfigOptions) pick(s *mesh.Snapshot) ([]*mesh.Workload, error) {
+	var picked []*mesh.Workload
+	if o.all {
+		for _, w := range s.Workloads {
+			if w.Membership.Sidecar && !w.IsGateway() {
+				picked = append(picked, w)
+			}
+		}
+		if picked == nil {
+			return nil, errors.New("no workload in the manifests has a sidecar")
+		}
+		return picked, nil
+	}
+	for _, name := range o.workloads {
+		w, err := s.FindWorkload(name, o.snapshot.defaultNamespace())
+		if err != nil {
+			return nil, err
+		}
+		if !w.Membership.Sidecar {
+			text := fmt.Sprintf("warning: %s has no sidecar: %s; this is what one would be told", w, w.Membership.Describe())
+			if err := printer.Lines(o.streams.ErrOut, text); err != nil {
+				return nil, err
+			}
+		}
+		picked = append(picked, w)
+	}
+	return picked, nil
+}
+
+func (o *envoyConfigOptions) print(workloads []*mesh.Workload, configs []*envoy.Config) error {
+	encoder := envoy.NewEncoder()
+	switch form, dir, _ := strings.Cut(o.output, "="); form {
+	case "files":
+		return o.writeFiles(dir, encoder, workloads, configs)
+	case "yaml":
+		if len(configs) == 1 {
+			return printer.YAML(o.streams.Out, configs[0])
+		}
+		return printer.YAML(o.streams.Out, struct {
+			Kind  string          `json:"kind"`
+			Items []*envoy.Config `json:"items"`
+		}{"List", configs})
+	}
+	return encoder.Write(o.streams.Out, configs)
+}
+
+// writeFiles writes four files a workload. Of workloads of one name the later
+// ones have their kind in it.
+func (o *envoyConfigOptions) writeFiles(dir string, encoder *envoy.Encoder, workloads []*mesh.Workload, configs []*envoy.Config) error {
+	texts := map[string][]byte{}
+	for i, w := range workloads {
+		place := filepath.Join(dir, pathPart(w.Namespace), pathPart(w.Name))
+		if texts[filepath.Join(place, "listeners.json")] != nil {
+			place += "-" + strings.ToLower(pathPart(w.Kind))
+		}
+		files, err := encoder.Files(configs[i])
+		if err != nil {
+			return err
+		}
+		for name, text := range files {
+			texts[filepath.Join(place, name)] = text
+		}
+	}
+	var files []atomicfile.File
+	for _, name := range slices.Sorted(maps.Keys(texts)) {
+		if _, err := os.Lstat(name); err == nil && !o.force {
+			return fmt.Errorf("%s: exists already: use --force to overwrite", name)
+		}
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // configurations name secrets, but have none
+			return err
+		}
+		files = append(files, atomicfile.File{Name: name, Data: texts[name], Mode: 0o644})
+	}
+	return atomicfile.Write(files...)
+}
+
+// pathPart is a name without anything that could lead elsewhere.
+func pathPart(name string) string {
+	if part := strings.Trim(unsafeName.ReplaceAllString(name, "-"), ".-"); part != "" {
+		return part
+	}
+	return "unnamed"
+}
