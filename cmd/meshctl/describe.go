@@ -55,7 +55,7 @@ workload.`,
 				return usagef(cmd, "expected one workload, such as shop/web or deploy/web.shop, got %d", len(args))
 			}
 			o.workload = args[0]
-			if err := o.snapshot.complete(cmd, nil); err != nil {
+			if err := o.snapshot.complete(cmd); err != nil {
 				return err
 			}
 			if err := o.output.validate(cmd); err != nil {

@@ -70,7 +70,7 @@ Exit status: 0 done; 2 the input cannot be read or names what is not there.`,
 }
 
 func (o *envoyConfigOptions) complete(cmd *cobra.Command) error {
-	if err := o.snapshot.complete(cmd, nil); err != nil {
+	if err := o.snapshot.complete(cmd); err != nil {
 		return err
 	}
 	form, dir, files := strings.Cut(o.output, "=")

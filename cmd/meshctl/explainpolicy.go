@@ -46,7 +46,7 @@ object.`,
 				return usagef(cmd, "expected one POLICY or WORKLOAD, such as ap/web.shop or deploy/web.shop, got %d", len(args))
 			}
 			o.subject = args[0]
-			if err := o.snapshot.complete(cmd, nil); err != nil {
+			if err := o.snapshot.complete(cmd); err != nil {
 				return err
 			}
 			if err := o.output.validate(cmd); err != nil {

@@ -49,7 +49,7 @@ func (f *snapshotFlags) register(cmd *cobra.Command) {
 }
 
 // complete refuses flags that cannot be meant, before anything is read.
-func (f *snapshotFlags) complete(cmd *cobra.Command, args []string) error {
+func (f *snapshotFlags) complete(cmd *cobra.Command) error {
 	if _, err := f.templates(); err != nil {
 		return usageError{err, cmd.CommandPath()}
 	}
@@ -57,7 +57,7 @@ func (f *snapshotFlags) complete(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--namespace and --all-namespaces exclude each other")
 	}
 	if f.fromCluster {
-		if len(f.input.filenames)+len(args) > 0 || f.input.kustomize != "" {
+		if len(f.input.filenames) > 0 || f.input.kustomize != "" {
 			return usagef(cmd, "--from-cluster and manifests exclude each other")
 		}
 		return nil
@@ -67,7 +67,7 @@ func (f *snapshotFlags) complete(cmd *cobra.Command, args []string) error {
 			return usagef(cmd, "--%s is for --from-cluster", name)
 		}
 	}
-	return f.input.complete(cmd, args)
+	return f.input.complete(cmd, nil)
 }
 
 // defaultNamespace is that of names that come without one; "" is all.

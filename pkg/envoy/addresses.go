@@ -148,5 +148,5 @@ func (p *pool) take(name string) (string, error) {
 	}
 	p.taken[n] = true
 	v := p.base() + n
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}).String(), nil
+	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}).String(), nil //nolint:gosec // the bytes of a word
 }

@@ -34,8 +34,10 @@ type part struct {
 
 func (c *Config) parts() []part {
 	return []part{
-		{"listeners", generic(c.Listeners)}, {"clusters", generic(c.Clusters)},
-		{"routes", generic(c.Routes)}, {"endpoints", generic(c.Endpoints)},
+		{"listeners", generic(c.Listeners)},
+		{"clusters", generic(c.Clusters)},
+		{"routes", generic(c.Routes)},
+		{"endpoints", generic(c.Endpoints)},
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 	virtualInbound     = "virtualInbound"
 	inboundPort        = 15006
 	blackHoleCluster   = "BlackHoleCluster"
-	inboundPassthrough = "InboundPassthroughCluster"
+	inboundPassthrough = "InboundPassthroughCluster" //nolint:gosec // no credential
 	catchAllHTTP       = "virtualInbound-catchall-http"
 	inboundBlackHole   = "virtualInbound-blackhole"
 	tcpProxyFilter     = "envoy.filters.network.tcp_proxy"

@@ -77,7 +77,7 @@ func (set *routeSet) catchAll() *routev3.VirtualHost {
 	} else {
 		route.Action = &routev3.Route_Route{Route: &routev3.RouteAction{
 			ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: set.unknown}, Timeout: durationpb.New(0),
-			MaxGrpcTimeout: durationpb.New(0), //nolint:staticcheck // istiod writes the older field
+			MaxGrpcTimeout: durationpb.New(0), // istiod writes the older field
 		}}
 	}
 	return &routev3.VirtualHost{Name: route.Name, Domains: []string{"*"}, Routes: []*routev3.Route{route}, IncludeRequestAttemptCount: set.countsAttempts()}

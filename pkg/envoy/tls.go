@@ -52,7 +52,7 @@ func (g *Generator) downstreamTLS(m *policy.Model, http bool) *corev3.TransportS
 			TlsParams: params, AlpnProtocols: alpn,
 			TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{sdsSecret(workloadSecret)},
 			ValidationContextType: &tlsv3.CommonTlsContext_CombinedValidationContext{CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
-				DefaultValidationContext:         &tlsv3.CertificateValidationContext{MatchSubjectAltNames: domains}, //nolint:staticcheck // istiod writes the older field
+				DefaultValidationContext:         &tlsv3.CertificateValidationContext{MatchSubjectAltNames: domains}, // istiod writes the older field
 				ValidationContextSdsSecretConfig: sdsSecret(rootSecret),
 			}},
 		},

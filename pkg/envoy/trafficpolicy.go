@@ -197,7 +197,7 @@ func slowStart(lb *networking.LoadBalancerSettings) *clusterv3.Cluster_SlowStart
 }
 
 func warmupSeconds(lb *networking.LoadBalancerSettings) *durationpb.Duration {
-	return lb.GetWarmupDurationSecs() //nolint:staticcheck // manifests still have it
+	return lb.GetWarmupDurationSecs() // manifests still have it
 }
 
 // hash balances by a hash of the request, which routes compute.
@@ -220,8 +220,8 @@ func (b *clusterBuilder) hash(h *networking.LoadBalancerSettings_ConsistentHashL
 		if size := h.GetRingHash().MinimumRingSize; size != 0 {
 			b.LbConfig = ring(size)
 		}
-	case h.GetMinimumRingSize() != 0: //nolint:staticcheck // manifests still have it
-		b.LbConfig = ring(h.GetMinimumRingSize()) //nolint:staticcheck // and here
+	case h.GetMinimumRingSize() != 0: // manifests still have it
+		b.LbConfig = ring(h.GetMinimumRingSize()) // and here
 	default:
 		b.LbConfig = ring(usualRing)
 	}

@@ -32,7 +32,7 @@ func (s *Snapshot) FindWorkload(reference, namespace string) (*Workload, error) 
 	if !ok || name == "" || kind == "" {
 		return nil, fmt.Errorf("workload %q: expected KIND/NAME.NAMESPACE, such as deploy/web.shop", reference)
 	}
-	if _, isKind := s.kindNamed(kind); !isKind {
+	if !s.runsPods(kind) {
 		if w := s.Workload(kind, name); w != nil {
 			return w, nil
 		}
@@ -68,25 +68,25 @@ func (s *Snapshot) workloadsAt(at place) []*Workload {
 	return all
 }
 
-// kindNamed finds the kind of a workload that a word names.
-func (s *Snapshot) kindNamed(word string) (string, bool) {
+// runsPods tells whether a word names a kind of Kubernetes' that runs pods, or
+// one of a workload of the files.
+func (s *Snapshot) runsPods(word string) bool {
 	for _, t := range builtinPodTemplates() {
 		if IsKind(word, t.Kind) {
-			return t.Kind, true
+			return true
 		}
 	}
 	for _, w := range s.Workloads {
 		if IsKind(word, w.Kind) {
-			return w.Kind, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }
 
 // IsWorkloadKind tells whether a word names a kind that runs pods.
 func (s *Snapshot) IsWorkloadKind(word string) bool {
-	_, ok := s.kindNamed(word)
-	return ok || IsKind(word, "WorkloadEntry") || IsKind(word, "WorkloadGroup")
+	return s.runsPods(word) || IsKind(word, "WorkloadEntry") || IsKind(word, "WorkloadGroup")
 }
 
 // FindService finds "NAME" or "NAME.NAMESPACE", or a host of a ServiceEntry; a

@@ -44,3 +44,16 @@ spec: {containers: [{name: web, image: w}]}
 		}
 	}
 }
+
+// TestRolloutOfADeployment: a Rollout that refers to a Deployment has no pods of
+// its own.
+func TestRolloutOfADeployment(t *testing.T) {
+	t.Parallel()
+	s, err := build(t, "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec: {workloadRef: {kind: Deployment, name: d}}\n")
+	if err != nil || len(s.Workloads) != 0 {
+		t.Errorf("%v, %v", s, err)
+	}
+	if _, err = build(t, "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: r}\nspec: {replicas: 1}\n"); err == nil {
+		t.Error("no error without a pod template")
+	}
+}

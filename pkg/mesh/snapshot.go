@@ -125,7 +125,7 @@ func (s *Snapshot) add(o *Object, kinds []PodTemplate) error {
 		return nil
 	}
 	w, err := decodeWorkload(o, kinds[i].Path)
-	if err == nil {
+	if err == nil && w != nil {
 		s.Workloads = append(s.Workloads, w)
 	}
 	return err

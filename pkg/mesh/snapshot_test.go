@@ -114,7 +114,7 @@ func TestStrictDecoding(t *testing.T) {
 		{"DestinationRule", networking("DestinationRule", "{host: a, trafficPolicy: {tls: {mod: DISABLE}}}"), `mesh.yaml:4:44: DestinationRule shop/one: unknown field "spec.trafficPolicy.tls.mod"`, `did you mean "mode"?`},
 		{"DestinationRule, of a subset", networking("DestinationRule", "{host: a, subsets: [{name: v1, label: {a: b}}]}"), `mesh.yaml:4:45: DestinationRule shop/one: unknown field "spec.subsets.0.label"`, `did you mean "labels"?`},
 		{"DestinationRule, mode", networking("DestinationRule", "{host: a, trafficPolicy: {tls: {mode: MUTUAL_TLS}}}"), `mesh.yaml:4:32: DestinationRule shop/one: spec.trafficPolicy: invalid value for enum field mode: "MUTUAL_TLS"`, ""},
-		{"ServiceEntry", networking("ServiceEntry", "{hosts: [a], endpoints: [{adress: 1.1.1.1}]}"), `mesh.yaml:4:41: ServiceEntry shop/one: unknown field "spec.endpoints.0.adress"`, `did you mean "address"?`},
+		{"ServiceEntry", networking("ServiceEntry", "{hosts: [a], endpoints: [{addrezz: 1.1.1.1}]}"), `mesh.yaml:4:42: ServiceEntry shop/one: unknown field "spec.endpoints.0.addrezz"`, `did you mean "address"?`},
 		{"ServiceEntry, resolution", networking("ServiceEntry", "{hosts: [a], resolution: LOCAL}"), `mesh.yaml:4:32: ServiceEntry shop/one: spec.resolution: invalid value for enum field resolution: "LOCAL"`, ""},
 		{"WorkloadEntry", networking("WorkloadEntry", "{address: a, serviceAcount: b}"), `mesh.yaml:4:35: WorkloadEntry shop/one: unknown field "spec.serviceAcount"`, `did you mean "serviceAccount"?`},
 		{"WorkloadGroup", networking("WorkloadGroup", "{template: {serviceAcount: b}}"), `mesh.yaml:4:34: WorkloadGroup shop/one: unknown field "spec.template.serviceAcount"`, `did you mean "serviceAccount"?`},

@@ -33,12 +33,18 @@ type Workload struct {
 	Replicas int
 }
 
-// decodeWorkload reads the pod template of an object that runs pods.
+// decodeWorkload reads the pod template of an object that runs pods. It is nil
+// for one that has the pods of another object, such as a Rollout that refers to
+// a Deployment.
 func decodeWorkload(o *Object, path []string) (*Workload, error) {
 	text, replicas := o.text, 1
 	for _, field := range path {
 		var fields map[string]json.RawMessage
-		if err := json.Unmarshal(text, &fields); err != nil || fields[field] == nil {
+		err := json.Unmarshal(text, &fields)
+		if err == nil && fields[field] == nil && fields["workloadRef"] != nil {
+			return nil, nil //nolint:nilnil // no pods of its own
+		}
+		if err != nil || fields[field] == nil {
 			return nil, o.fault(path, "", fmt.Errorf("expected a pod template at %s", strings.Join(path, ".")))
 		}
 		if n, err := strconv.ParseUint(string(fields["replicas"]), 10, 31); err == nil {
