@@ -137,7 +137,10 @@ func (s *Simulator) withoutSidecar(target mesh.Endpoint, sent sent) *Verdict {
 		return nil
 	}
 	from := sent.request.From
-	if (from.Identity != nil || from.TLS) && !sent.speaksTLS {
+	switch {
+	case from.Identity != nil && sent.speaksTLS:
+		return &Verdict{Outcome: Refused, Stage: Transport, Reason: why + "; the client wants mTLS of the mesh, and the application's own TLS is none"}
+	case from.Identity != nil || from.TLS && !sent.speaksTLS:
 		return &Verdict{Outcome: Refused, Stage: Transport, Reason: why + "; the client speaks TLS, which the application does not"}
 	}
 	v := &Verdict{Outcome: Allow, Stage: Transport, Reason: why}

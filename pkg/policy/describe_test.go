@@ -3,6 +3,7 @@ package policy_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -97,6 +98,10 @@ func TestCollisions(t *testing.T) {
 			ports("namespace tools -> PORT: fails: clients send mTLS: the DestinationRule says ISTIO_MUTUAL; the workload has no sidecar that could end it", " [DestinationRule tools/r (mesh.yaml:24:85)]"),
 		},
 		{
+			"section 4.4 ISTIO_MUTUAL to an application that speaks TLS of its own", strings.Replace(noSidecar, "http-web", "https-web", 1), rule("r", "front", "trafficPolicy: {portLevelSettings: [{port: {number: 80}, tls: {mode: ISTIO_MUTUAL}}]}"),
+			[]string{"namespace front -> 80: fails: clients send mTLS: the DestinationRule says ISTIO_MUTUAL; the workload has no sidecar that could end it [DestinationRule front/r (mesh.yaml:24:104)]"},
+		},
+		{
 			"section 4.4 SIMPLE against STRICT", workloadYAML, docs(strict, rule("r", "front", "trafficPolicy: {tls: {mode: SIMPLE}}")),
 			ports("namespace front -> PORT: fails: clients send TLS: the DestinationRule says SIMPLE; the port takes nothing but mTLS (STRICT)", " [DestinationRule front/r (mesh.yaml:29:63)]"),
 		},
@@ -158,28 +163,64 @@ func TestCollisions(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			t.Parallel()
 			s := snapshot(t, docs(tt.workload, tt.manifests, callersYAML), "")
-			w := s.Workload("shop", "app")
 			var got []string
-			failing := map[string]bool{}
-			for _, c := range policy.NewSimulator(s).Describe(w).Collisions {
+			for _, c := range policy.NewSimulator(s).Describe(s.Workload("shop", "app")).Collisions {
 				got = append(got, collisionLine(c))
-				for _, client := range c.Clients {
-					failing[fmt.Sprintf("%s %d %s", client, c.Port, c.Subset)] = c.Fails
-				}
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			compareWithSimulator(t, s, failing)
+			compareWithSimulator(t, s)
+		})
+	}
+}
+
+// TestCollisionsAgree: what is said of clients is what the simulator finds, for
+// meshes put together at random.
+func TestCollisionsAgree(t *testing.T) {
+	t.Parallel()
+	modes := []string{"UNSET", "STRICT", "PERMISSIVE", "DISABLE"}
+	settings := []string{"", "tls: {}, ", "tls: {mode: ISTIO_MUTUAL}, ", "tls: {mode: SIMPLE}, ", "tls: {mode: MUTUAL, clientCertificate: a, privateKey: b}, ", "tls: {mode: MUTUAL}, ", "tls: {mode: ISTIO_MUTUAL, subjectAltNames: [x]}, "}
+	for seed := range uint64(200) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 3))
+			pick := func(all []string) string { return all[r.IntN(len(all))] }
+			traffic := func() string {
+				return pick(settings) + "portLevelSettings: [{port: {number: " + pick([]string{"80", "9000", "7000"}) + "}, " + pick(settings) + "loadBalancer: {simple: " + pick([]string{"RANDOM", "PASSTHROUGH"}) + "}}]"
+			}
+			workload := workloadYAML
+			if r.IntN(4) == 0 {
+				workload = strings.Replace(workload, "version: v1}", "version: v1, sidecar.istio.io/inject: 'false'}", 1)
+			}
+			if r.IntN(4) == 0 {
+				workload = strings.Replace(workload, "spec:\n  selector", "spec:\n  clusterIP: None\n  selector", 1)
+			}
+			if r.IntN(4) == 0 {
+				workload = strings.Replace(workload, "tcp-raw", "tls-raw", 1)
+			}
+			s := snapshot(t, docs(workload, callersYAML,
+				peerPolicy("mesh.istio-system", "mtls: {mode: "+pick(modes)+"}"), peerPolicy("ns", "mtls: {mode: "+pick(modes)+"}"),
+				peerPolicy("own", "selector: {matchLabels: {app: app}}, mtls: {mode: "+pick(modes)+"}, portLevelMtls: {'8080': {mode: "+pick(modes)+"}, '7000': {mode: "+pick(modes)+"}}"),
+				rule("r", pick([]string{"front", "shop", "istio-system"}), "trafficPolicy: {"+traffic()+"}, subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {"+traffic()+"}}]"),
+				rule("s", pick([]string{"front", "tools"}), "workloadSelector: {matchLabels: {app: batch}}, trafficPolicy: {"+traffic()+"}"),
+			), "")
+			compareWithSimulator(t, s)
 		})
 	}
 }
 
 // compareWithSimulator asks all calls of clients with a sidecar: refused must be
 // those that are said to fail, and no others.
-func compareWithSimulator(t *testing.T, s *mesh.Snapshot, failing map[string]bool) {
+func compareWithSimulator(t *testing.T, s *mesh.Snapshot) {
 	t.Helper()
 	simulator := policy.NewSimulator(s)
+	failing := map[string]bool{}
+	for _, c := range simulator.Describe(s.Workload("shop", "app")).Collisions {
+		for _, client := range c.Clients {
+			failing[fmt.Sprintf("%s %d %s", client, c.Port, c.Subset)] = c.Fails
+		}
+	}
 	service, err := s.FindService("app.shop", "")
 	if err != nil {
 		t.Fatal(err)
