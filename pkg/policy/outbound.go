@@ -243,6 +243,11 @@ func (c *Cluster) describe(tls bool, e mesh.Endpoint) string {
 	case !e.ClaimsTLS():
 		return "the endpoint has no sidecar"
 	}
+	if _, ok := markedMode(c.Rule, c.Port, c.Subset); ok {
+		// Settings for the port hide those for the whole host from the cluster, and
+		// not from the marks on its endpoints (DR-14).
+		return "a DestinationRule's TLS mode for the whole host keeps istiod from marking endpoints for mTLS"
+	}
 	return "the endpoint's port is DISABLE"
 }
 

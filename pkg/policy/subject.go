@@ -36,20 +36,23 @@ func (s Subject) reference() string {
 }
 
 // FindSubject finds a policy or workload: KIND/NAME.NAMESPACE, such as
-// ap/web.shop or deploy/web.shop, or NAMESPACE/NAME, which must name one object
-// only. A name without a namespace is looked for in the given one, and in all if
+// ap/web.shop or deploy/web.shop, or NAMESPACE/NAME or NAME alone, which must
+// name one object only. A name without a namespace is looked for in the given one, and in all if
 // that is empty. It fails with the names that are near.
 func FindSubject(s *mesh.Snapshot, text, namespace string) (Subject, error) {
 	first, second, ok := strings.Cut(text, "/")
-	if !ok || first == "" || second == "" || strings.Contains(second, "/") {
-		return Subject{}, fmt.Errorf("%q: expected KIND/NAME.NAMESPACE, such as ap/web.shop or deploy/web.shop, or NAMESPACE/NAME", text)
+	if !ok {
+		first, second = "", text
+	}
+	if ok && first == "" || second == "" || strings.Contains(second, "/") {
+		return Subject{}, fmt.Errorf("%q: expected KIND/NAME.NAMESPACE, such as ap/web.shop or deploy/web.shop, NAMESPACE/NAME or NAME", text)
 	}
 	all := subjects(s)
 	var found []Subject
 	for _, subject := range all {
 		o := subject.Object()
 		name, ns := o.Name, o.Namespace
-		if mesh.IsKind(first, o.Kind) && (second == name+"."+ns || second == name && (ns == namespace || namespace == "")) || first == ns && second == name {
+		if (first == "" || mesh.IsKind(first, o.Kind)) && (second == name+"."+ns || second == name && (ns == namespace || namespace == "")) || first == ns && second == name {
 			found = append(found, subject)
 		}
 	}
@@ -57,7 +60,7 @@ func FindSubject(s *mesh.Snapshot, text, namespace string) (Subject, error) {
 		// A kind may be the name of a namespace too, and a name may have dots.
 		exact := slices.DeleteFunc(slices.Clone(found), func(f Subject) bool {
 			o := f.Object()
-			return !mesh.IsKind(first, o.Kind) || second != o.Name+"."+o.Namespace
+			return first != "" && !mesh.IsKind(first, o.Kind) || second != o.Name+"."+o.Namespace
 		})
 		if len(exact) > 0 {
 			found = exact
@@ -102,7 +105,10 @@ func subjects(s *mesh.Snapshot) []Subject {
 
 // unknownSubject names those of the kind that is asked for, where it is one.
 func unknownSubject(text string, all []Subject) error {
-	first, name, _ := strings.Cut(text, "/")
+	first, name, ok := strings.Cut(text, "/")
+	if !ok {
+		first, name = "", text
+	}
 	var same, names []string
 	for _, subject := range all {
 		names = append(names, subject.reference())
@@ -113,5 +119,5 @@ func unknownSubject(text string, all []Subject) error {
 	if same != nil {
 		return fmt.Errorf("no %s in the manifests%s", text, mesh.Near(name, unique(same)))
 	}
-	return fmt.Errorf("no policy or workload %s in the manifests%s", text, mesh.Near(name+"."+first, unique(names)))
+	return fmt.Errorf("no policy or workload %s in the manifests%s", text, mesh.Near(strings.TrimSuffix(name+"."+first, "."), unique(names)))
 }

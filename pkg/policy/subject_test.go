@@ -32,7 +32,10 @@ func TestFindSubject(t *testing.T) {
 		{reference: "ap/viewr.shop", err: "no ap/viewr.shop in the manifests; there are authorizationpolicy/viewer.shop, authorizationpolicy/app.shop, authorizationpolicy/twice.shop"},
 		{reference: "deploy/ap.shop", err: "no deploy/ap.shop in the manifests; there are deployment/app.shop"},
 		{reference: "shop/viewr", err: "no policy or workload shop/viewr in the manifests; there are authorizationpolicy/viewer.shop, peerauthentication/viewer.shop,"},
-		{reference: "viewer", err: `"viewer": expected KIND/NAME.NAMESPACE, such as ap/web.shop or deploy/web.shop, or NAMESPACE/NAME`},
+		{reference: "viewer", err: "viewer names several objects: say which with peerauthentication/viewer.other, authorizationpolicy/viewer.shop or peerauthentication/viewer.shop"},
+		{reference: "ra", want: "RequestAuthentication shop/ra"},
+		{reference: "ra", namespace: "other", err: "no policy or workload ra in the manifests; there are "},
+		{reference: "ap/", err: `"ap/": expected KIND/NAME.NAMESPACE`},
 		{reference: "a/b/c", err: `"a/b/c": expected KIND/NAME.NAMESPACE`},
 		{reference: "/x", err: `"/x": expected KIND/NAME.NAMESPACE`},
 	} {
