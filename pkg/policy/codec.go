@@ -27,7 +27,7 @@ type message struct {
 // wire writes a request: header lines, then one for each token in a header or
 // cookie; parameter tokens end the query, before a fragment.
 func wire(h *HTTP, text func(i int) string) message {
-	m := message{method: h.Method, target: h.Path, authority: h.Authority, lines: slices.Clone(h.Headers), h2: h.Version == "2"}
+	m := message{method: h.Method, target: h.Path, authority: h.Authority, lines: slices.Clip(h.Headers), h2: h.Version == "2"}
 	for i, t := range h.Tokens {
 		switch t.In {
 		case "param":
@@ -52,28 +52,48 @@ func wire(h *HTTP, text func(i int) string) message {
 // looksLikeHTTP is what the HTTP inspector makes of the first line: any token,
 // a target of visible ASCII, and a version that it knows (RUN-2, DP-15a).
 func (m *message) looksLikeHTTP() bool {
-	return m.h2 || isToken(m.method) && m.target != "" && !strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+	return m.h2 || isToken(m.method) && m.target != "" && isVisible(m.target)
+}
+
+// isVisible tells whether a text is visible ASCII throughout.
+func isVisible(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] >= 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func isToken(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`"(),/:;<=>?@[\]{}`, r)
-	})
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '"', '(', ')', ',', '/', ':', ';', '<', '=', '>', '?', '@', '[', '\\', ']', '{', '}':
+			return false
+		default:
+			if c <= ' ' || c >= 0x7f {
+				return false
+			}
+		}
+	}
+	return s != ""
 }
 
-// methods are those that the HTTP/1 codec knows (DP-20).
-func methods() []string {
-	return []string{
-		"DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
+// isMethod tells whether the HTTP/1 codec knows a method (DP-20).
+func isMethod(s string) bool {
+	switch s {
+	case "DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
 		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE",
-		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE",
+		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE":
+		return true
 	}
+	return false
 }
 
 // http1 reads a request as Envoy's HTTP/1 codec and connection manager do, up
 // to the first filter.
 func (m *message) http1() (headers, *rejection) {
-	if !slices.Contains(methods(), m.method) {
+	if !isMethod(m.method) {
 		return nil, &rejection{http.StatusBadRequest, "unknown method " + m.method}
 	}
 	for _, l := range m.lines {
@@ -84,7 +104,7 @@ func (m *message) http1() (headers, *rejection) {
 	if r := m.target1(); r != nil {
 		return nil, r
 	}
-	h := headers{":method": {m.method}, ":path": {m.target}, ":authority": {strings.Trim(m.authority, " \t")}}
+	h := newHeaders(m.method, m.target, strings.Trim(m.authority, " \t"), len(m.lines))
 	for _, l := range m.lines {
 		name := strings.ToLower(l.Name)
 		if name == "host" {
@@ -100,7 +120,7 @@ func (m *message) http1() (headers, *rejection) {
 func (m *message) target1() *rejection {
 	bad := func(why string) *rejection { return &rejection{http.StatusBadRequest, why} }
 	switch {
-	case m.target == "" || strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+	case m.target == "" || !isVisible(m.target):
 		return bad("characters in the request target that are not allowed")
 	case m.method == http.MethodConnect:
 		if strings.HasPrefix(m.target, "/") {
@@ -155,7 +175,8 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	if tls {
 		scheme = "https"
 	}
-	h := headers{":method": {m.method}, ":path": {m.target}, ":authority": {authority}, ":scheme": {scheme}}
+	h := newHeaders(m.method, m.target, authority, len(m.lines))
+	h.set(":scheme", scheme)
 	for _, l := range m.lines {
 		if why := refusedLine(l); why != "" {
 			return refuse(why)
@@ -195,16 +216,13 @@ func refusedLine(l Line) string {
 }
 
 // joinCookies makes one value of the cookie lines (DP-22a).
-func (h headers) joinCookies() {
-	lines, ok := h["cookie"]
-	if !ok {
-		return
-	}
+func (h *headers) joinCookies() {
+	lines := h.values("cookie")
 	for len(lines) > 0 && lines[0] == "" {
 		lines = lines[1:]
 	}
-	delete(h, "cookie")
+	h.remove("cookie")
 	if len(lines) > 0 {
-		h["cookie"] = []string{strings.Join(lines, "; ")}
+		h.set("cookie", strings.Join(lines, "; "))
 	}
 }

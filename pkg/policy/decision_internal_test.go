@@ -33,8 +33,8 @@ func manyRules(n int) (*RuleSet, *facts) {
 	g.finish()
 	last := fmt.Sprintf("/items/%d/x", n-1)
 	return newRuleSet([]*group{&g}), &facts{
-		peer:   newPeer(fmt.Sprintf("spiffe://cluster.local/ns/shop/sa/client-%d", n-1)),
-		method: []string{"GET"}, authority: []string{"app"}, path: last, hasPath: true,
+		peer:    newPeer(fmt.Sprintf("spiffe://cluster.local/ns/shop/sa/client-%d", n-1)),
+		headers: newHeaders("GET", last, "app", 0), path: last, hasPath: true,
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -26,7 +27,7 @@ func (m *Model) Explain(r *Request) (Verdict, Trace) {
 
 // evaluation is one request on its way through the model.
 type evaluation struct {
-	*facts
+	facts
 	model   *Model
 	request *Request
 	message message
@@ -69,7 +70,7 @@ func (e *evaluation) run() {
 // approach takes the request to its policies. It is nil if it does not get there.
 func (e *evaluation) approach() *Stages {
 	r := e.request
-	e.facts = &facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP)}
+	e.facts = facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP)}
 	e.remote = e.direct
 	if r.From.IP == "" {
 		e.unknown |= setOf(PeerAddress) | setOf(ClientAddress)
@@ -78,7 +79,6 @@ func (e *evaluation) approach() *Stages {
 		e.unknown |= setOf(LocalAddress)
 	}
 	if r.HTTP != nil {
-		e.tokens = map[string]*Token{}
 		e.message = wire(r.HTTP, e.tokenText)
 	}
 	port := e.model.Port(r.To.Port)
@@ -122,7 +122,10 @@ func (e *evaluation) tokenText(i int) string {
 	if t.JWT != "" {
 		return t.JWT
 	}
-	text := fmt.Sprintf("t%d.p.s", i)
+	text := "t" + strconv.Itoa(i) + ".p.s"
+	if e.tokens == nil {
+		e.tokens = map[string]*Token{}
+	}
 	e.tokens[text] = t
 	return text
 }
@@ -177,7 +180,7 @@ func (e *evaluation) allow() {
 	}
 	e.verdict.HTTPStatus = http.StatusOK
 	for _, l := range h.Headers {
-		if strings.EqualFold(l.Name, "content-type") && (headers{"content-type": {l.Value}}).grpc() {
+		if strings.EqualFold(l.Name, "content-type") && isGRPC(l.Value) {
 			zero := 0
 			e.verdict.GRPCStatus = &zero
 		}
@@ -199,7 +202,7 @@ func (e *evaluation) http() bool {
 			e.reject(&rejection{http.StatusBadRequest, err.Error()})
 			return false
 		}
-		h[":path"] = []string{path}
+		h.set(":path", path)
 		e.hasPath = true
 	}
 	h.tidy(e.chain.Terminates)
@@ -213,10 +216,8 @@ func (e *evaluation) http() bool {
 	return true
 }
 
-// look notes what rules ask for most: method, authority, and the path without
-// its query.
+// look notes the path without its query.
 func (e *evaluation) look() {
-	e.method, e.authority = e.headers[":method"], e.headers[":authority"]
 	e.path, _, _ = strings.Cut(e.headers.first(":path"), "?")
 }
 

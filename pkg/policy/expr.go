@@ -176,7 +176,7 @@ func (t *Test) matches(f *facts) bool {
 	case ServerName:
 		return f.sni != "" && t.String.matches(f.sni)
 	case HeaderLine:
-		return t.anyOf(f.lines(t.Name))
+		return t.line(f.headers)
 	case URLPath:
 		return f.hasPath && t.String.matches(f.path)
 	case TokenClaim:
@@ -185,10 +185,10 @@ func (t *Test) matches(f *facts) bool {
 	return false // FilterMetadata: no filter here writes any
 }
 
-// anyOf tells whether some value matches.
-func (t *Test) anyOf(values []string) bool {
-	for _, v := range values {
-		if t.String.matches(v) {
+// line tells whether some line of the header matches.
+func (t *Test) line(h headers) bool {
+	for i := range h {
+		if h[i].Name == t.Name && t.String.matches(h[i].Value) {
 			return true
 		}
 	}

@@ -12,22 +12,10 @@ type facts struct {
 	port                  uint32
 	sni                   string
 	headers               headers
-	method, authority     []string // of headers, which rules ask for most
 	path                  string
 	hasPath               bool // CONNECT has none (DP-26)
 	payload               map[string]any
 	unknown               attributes // that nobody told
-}
-
-// lines are the lines of a header.
-func (f *facts) lines(name string) []string {
-	switch name {
-	case ":method":
-		return f.method
-	case ":authority":
-		return f.authority
-	}
-	return f.headers[name]
 }
 
 // claim is the claim of the token that keys lead to; nil if it has none.

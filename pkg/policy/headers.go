@@ -11,16 +11,60 @@ import (
 var absoluteReferer = regexp.MustCompile(`^[a-zA-Z]+://[^/?#]`)
 
 // headers are a request's headers as RBAC sees them: names in lower case,
-// pseudo-headers among them.
-type headers map[string][]string
+// pseudo-headers among them. A request has few, so that they are looked up one by
+// one.
+type headers []Line
 
-func (h headers) values(name string) []string { return h[name] }
+// newHeaders begins with the pseudo-headers and leaves room for more.
+func newHeaders(method, path, authority string, more int) headers {
+	h := make(headers, 0, 8+more)
+	return append(h, Line{":method", method}, Line{":path", path}, Line{":authority", authority})
+}
+
+// values are those of all lines of a name.
+func (h headers) values(name string) []string {
+	var all []string
+	for i := range h {
+		if h[i].Name == name {
+			all = append(all, h[i].Value)
+		}
+	}
+	return all
+}
+
+func (h headers) find(name string) *Line {
+	for i := range h {
+		if h[i].Name == name {
+			return &h[i]
+		}
+	}
+	return nil
+}
 
 func (h headers) first(name string) string {
-	if v := h[name]; len(v) > 0 {
-		return v[0]
+	if l := h.find(name); l != nil {
+		return l.Value
 	}
 	return ""
+}
+
+// set leaves one line of a name.
+func (h *headers) set(name, value string) {
+	for i := range *h {
+		if (*h)[i].Name == name {
+			(*h)[i].Value = value
+			rest := slices.DeleteFunc((*h)[i+1:], func(l Line) bool { return l.Name == name })
+			*h = (*h)[:i+1+len(rest)]
+			return
+		}
+	}
+	*h = append(*h, Line{name, value})
+}
+
+func (h *headers) remove(name string) {
+	if h.find(name) != nil {
+		*h = slices.DeleteFunc(*h, func(l Line) bool { return l.Name == name })
+	}
 }
 
 // isJoined tells whether Envoy keeps a header as one value, lines joined with
@@ -37,50 +81,49 @@ func isJoined(name string) bool {
 
 // add appends a line. Outer blanks do not belong to a value (DP-67), and empty
 // lines add nothing to a joined one (AP-53).
-func (h headers) add(name, value string) {
+func (h *headers) add(name, value string) {
 	name = strings.ToLower(name)
 	value = strings.Trim(value, " \t")
-	old, there := h[name]
-	if !there || !isJoined(name) {
-		h[name] = append(old, value)
-		return
-	}
+	old := h.find(name)
 	switch {
-	case old[0] == "":
-		h[name] = []string{value}
+	case old == nil || !isJoined(name):
+		*h = append(*h, Line{name, value})
+	case old.Value == "":
+		old.Value = value
 	case value != "":
-		h[name] = []string{old[0] + "," + value}
+		old.Value += "," + value
 	}
 }
 
 // tidy does what the connection manager does before any filter (RUN-11, DP-69).
-func (h headers) tidy(tls bool) {
-	delete(h, "connection")
-	if te, ok := h["te"]; ok {
-		listed := slices.ContainsFunc(strings.Split(te[0], ","), func(v string) bool { return strings.TrimSpace(v) == "trailers" })
-		delete(h, "te")
+func (h *headers) tidy(tls bool) {
+	h.remove("connection")
+	if te := h.find("te"); te != nil {
+		listed := slices.ContainsFunc(strings.Split(te.Value, ","), func(v string) bool { return strings.TrimSpace(v) == "trailers" })
+		h.remove("te")
 		if listed {
-			h["te"] = []string{"trailers"}
+			h.set("te", "trailers")
 		}
 	}
 	if referer := h.first("referer"); strings.Contains(referer, " ") ||
 		strings.Contains(referer, ":") && !strings.HasPrefix(referer, "/") && !absoluteReferer.MatchString(referer) {
-		delete(h, "referer")
+		h.remove("referer")
 	}
 	scheme := "http"
 	if tls {
 		scheme = "https"
 	} else {
-		delete(h, "x-forwarded-client-cert")
+		h.remove("x-forwarded-client-cert")
 	}
-	if h.first(":scheme") == "" {
-		h[":scheme"] = []string{scheme}
-	}
-	if h.first("x-forwarded-proto") == "" {
-		h["x-forwarded-proto"] = []string{scheme}
-	}
-	if h.first("x-request-id") == "" {
-		h["x-request-id"] = []string{"00000000-0000-4000-8000-000000000000"}
+	h.fill(":scheme", scheme)
+	h.fill("x-forwarded-proto", scheme)
+	h.fill("x-request-id", "00000000-0000-4000-8000-000000000000")
+}
+
+// fill sets a header that is missing or empty.
+func (h *headers) fill(name, value string) {
+	if h.first(name) == "" {
+		h.set(name, value)
 	}
 }
 
@@ -96,7 +139,8 @@ func (h headers) remote(peer netip.Addr) (netip.Addr, bool) {
 }
 
 // grpc tells whether Envoy answers as a gRPC server would (DP-24, DP-24a).
-func (h headers) grpc() bool {
-	t := h.first("content-type")
+func (h headers) grpc() bool { return isGRPC(h.first("content-type")) }
+
+func isGRPC(t string) bool {
 	return t == "application/grpc" || strings.HasPrefix(t, "application/grpc+")
 }

@@ -148,8 +148,10 @@ func (s *shelf) run(q *search) {
 	case ServerName:
 		s.try(q, f.sni)
 	case HeaderLine:
-		for _, line := range f.lines(s.name) {
-			s.try(q, line)
+		for i := range f.headers {
+			if f.headers[i].Name == s.name {
+				s.try(q, f.headers[i].Value)
+			}
 		}
 	case URLPath:
 		s.try(q, f.path)

@@ -31,6 +31,9 @@ type Provider struct {
 	// Keys verify signatures; nil if neither the manifests nor Options have them
 	// (RA-19).
 	Keys *Keys
+	// Where the provider looks for tokens, and which claims are lists of words.
+	fromHeaders             []*security.JWTHeader
+	params, cookies, spaced []string
 	// KeysErr says why Envoy cannot use the rule's inline keys. It then refuses
 	// the listener with all that is in it (DP-5).
 	KeysErr error
@@ -43,6 +46,8 @@ func (o Options) providers(p *mesh.RequestAuthentication) []Provider {
 		if rule != nil {
 			provider := Provider{Policy: p, Index: i, Rule: rule}
 			provider.Keys, provider.KeysErr = o.keys(rule)
+			provider.fromHeaders, provider.params, provider.cookies = provider.locations()
+			provider.spaced = append([]string{"scope", "permission"}, rule.SpaceDelimitedClaims...)
 			all = append(all, provider)
 		}
 	}
@@ -75,7 +80,7 @@ type verification struct {
 // do with what is missing allowed (RA-7). It ends at once at a token whose
 // keys are not here, unless an assumption is made.
 func (r *Requirement) verify(v *verification) jwtStatus {
-	r.sanitize(v.headers)
+	r.sanitize(&v.headers)
 	if isPreflight(v.headers) {
 		return jwtOK
 	}
@@ -110,20 +115,20 @@ func (r *Requirement) verify(v *verification) jwtStatus {
 }
 
 // sanitize removes what only a verified token may set (RA-15).
-func (r *Requirement) sanitize(h headers) {
+func (r *Requirement) sanitize(h *headers) {
 	for _, p := range r.Providers {
 		if name := p.Rule.OutputPayloadToHeader; name != "" {
-			delete(h, strings.ToLower(name))
+			h.remove(strings.ToLower(name))
 		}
 		for _, c := range p.Rule.OutputClaimToHeaders {
-			delete(h, strings.ToLower(c.GetHeader()))
+			h.remove(strings.ToLower(c.GetHeader()))
 		}
 	}
 }
 
 // isPreflight tells a CORS preflight, which needs no token (RA-21).
 func isPreflight(h headers) bool {
-	return h.first(":method") == http.MethodOptions && len(h["origin"]) > 0 && h.first("origin") != "" && h.first("access-control-request-method") != ""
+	return h.first(":method") == http.MethodOptions && h.first("origin") != "" && h.first("access-control-request-method") != ""
 }
 
 // found is a token where a provider looks for one.
@@ -168,10 +173,13 @@ func (p *Provider) locations() (fromHeaders []*security.JWTHeader, params, cooki
 // (RA-11, RA-12).
 func (p *Provider) find(h headers) []found {
 	var all []found
-	fromHeaders, params, cookies := p.locations()
-	for _, l := range fromHeaders {
+	for _, l := range p.fromHeaders {
 		name := strings.ToLower(l.GetName())
-		for _, value := range h.values(name) {
+		for _, line := range h {
+			if line.Name != name {
+				continue
+			}
+			value := line.Value
 			text := value
 			if l.GetPrefix() != "" {
 				at := strings.Index(value, l.GetPrefix())
@@ -183,16 +191,15 @@ func (p *Provider) find(h headers) []found {
 			all = append(all, found{text: text, header: name})
 		}
 	}
-	if len(params) > 0 {
-		_, query, _ := strings.Cut(h.first(":path"), "?")
+	if _, query, has := strings.Cut(h.first(":path"), "?"); has && len(p.params) > 0 {
 		given := parseQuery(query)
-		for _, name := range params {
+		for _, name := range p.params {
 			if values, ok := given[name]; ok {
 				all = append(all, found{text: values[0], param: name})
 			}
 		}
 	}
-	for _, name := range cookies {
+	for _, name := range p.cookies {
 		if text, ok := cookie(h, name); ok {
 			all = append(all, found{text: text})
 		}
@@ -243,17 +250,17 @@ func (p *Provider) accept(v *verification, t *credential, at found) {
 	if !p.Rule.ForwardOriginalToken {
 		switch {
 		case at.header != "":
-			delete(v.headers, at.header)
+			v.headers.remove(at.header)
 		case at.param != "":
 			v.removeParam(at.param)
 		}
 	}
 	if name := p.Rule.OutputPayloadToHeader; name != "" {
-		v.headers[strings.ToLower(name)] = []string{t.payload()}
+		v.headers.set(strings.ToLower(name), t.payload())
 	}
 	for _, c := range p.Rule.OutputClaimToHeaders {
 		if text, ok := claimText(t.claims, strings.Split(c.GetClaim(), ".")); ok {
-			v.headers[strings.ToLower(c.GetHeader())] = []string{text}
+			v.headers.set(strings.ToLower(c.GetHeader()), text)
 		}
 	}
 }
@@ -273,16 +280,19 @@ func (v *verification) removeParam(name string) {
 	if parts != nil {
 		path += "?" + strings.Join(parts, "&")
 	}
-	v.headers[":path"] = []string{path}
+	v.headers.set(":path", path)
 }
 
 // normalized is the payload with its space-delimited claims split (AP-42).
 func (p *Provider) normalized(claims map[string]any) map[string]any {
-	payload := maps.Clone(claims)
-	for _, name := range append([]string{"scope", "permission"}, p.Rule.SpaceDelimitedClaims...) {
+	payload, cloned := claims, false
+	for _, name := range p.spaced {
 		text, ok := payload[name].(string)
 		if !ok {
 			continue
+		}
+		if !cloned {
+			payload, cloned = maps.Clone(claims), true
 		}
 		words := []any{}
 		for word := range strings.SplitSeq(text, " ") {

@@ -102,7 +102,7 @@ func (f *facts) show(e *Expr) string {
 	case ServerName:
 		return quotedOr(f.sni, "no server name")
 	case HeaderLine:
-		return quotedOr(strings.Join(f.lines(e.Test.Name), ", "), "none")
+		return quotedOr(strings.Join(f.headers.values(e.Test.Name), ", "), "none")
 	case URLPath:
 		return quotedOr(f.path, "no path")
 	case TokenClaim:

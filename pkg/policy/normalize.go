@@ -24,15 +24,16 @@ var errNullByte = errors.New("%00 in the path")
 func (n Normalization) normalize(target string) (string, error) {
 	target, _, _ = strings.Cut(target, "#")
 	path, query, hasQuery := strings.Cut(target, "?")
+	if n == NoNormalization || isNormal(path) {
+		return target, nil
+	}
 	if n == DecodeAndMergeSlashes {
 		path = decodeSlashes(path)
 	}
-	if n != NoNormalization {
-		if strings.Contains(path, "%00") {
-			return "", errNullByte
-		}
-		path = removeDots(encodeOdd(decodeUnreserved(path)))
+	if strings.Contains(path, "%00") {
+		return "", errNullByte
 	}
+	path = removeDots(encodeOdd(decodeUnreserved(path)))
 	if n == MergeSlashes || n == DecodeAndMergeSlashes {
 		path = mergeSlashes(path)
 	}
@@ -40,6 +41,28 @@ func (n Normalization) normalize(target string) (string, error) {
 		path += "?" + query
 	}
 	return path, nil
+}
+
+// isNormal tells paths that no level changes, as most are.
+func isNormal(p string) bool {
+	if p == "" || p[0] != '/' {
+		return false
+	}
+	for i := range len(p) {
+		switch c := p[i]; c {
+		case '%', '\\', '"', '<', '>', '^', '{', '|', '}', '`':
+			return false
+		case '.', '/':
+			if i > 0 && p[i-1] == '/' {
+				return false
+			}
+		default:
+			if c >= 0x80 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func decodeSlashes(p string) string {

@@ -17,7 +17,7 @@ func (m *Model) Prepare(r *Request) (p Prepared, ok bool) {
 	if stages == nil || !e.authenticate() {
 		return p, false
 	}
-	return Prepared{stages, e.facts}, true
+	return Prepared{stages, &e.facts}, true
 }
 
 // Decide asks the DENY rules, then the ALLOW rules. The rule is the one that

@@ -31,7 +31,7 @@ func (e *evaluation) denies(set *RuleSet) bool {
 		e.traceNone(DenyAction, "no policy")
 		return true
 	}
-	rule, open := set.find(e.facts)
+	rule, open := set.find(&e.facts)
 	e.traceRules(DenyAction, set, rule, open)
 	if rule != nil {
 		e.deny(DenyAction, http.StatusForbidden, rule.ID, rule)
@@ -47,7 +47,7 @@ func (e *evaluation) allows(set *RuleSet) bool {
 		e.traceNone(AllowAction, "no policy: what is not denied is allowed")
 		return true
 	}
-	rule, open := set.find(e.facts)
+	rule, open := set.find(&e.facts)
 	e.traceRules(AllowAction, set, rule, open)
 	switch {
 	case rule != nil:
@@ -91,7 +91,7 @@ func (e *evaluation) shadow(set *RuleSet, stage StageName) {
 	if e.verdict.DryRun == nil {
 		e.verdict.DryRun = &DryRun{}
 	}
-	rule, open := set.find(e.facts)
+	rule, open := set.find(&e.facts)
 	result := &Shadow{Result: "allowed"}
 	switch {
 	case open != nil:
@@ -113,8 +113,8 @@ func (e *evaluation) shadow(set *RuleSet, stage StageName) {
 // custom asks the external authorizers, in the order of their names (AP-62).
 func (e *evaluation) custom(all []CustomStage) bool {
 	for _, c := range all {
-		rule, open := c.Asks.find(e.facts)
-		denied, openDenial := c.Denied.find(e.facts)
+		rule, open := c.Asks.find(&e.facts)
+		denied, openDenial := c.Denied.find(&e.facts)
 		e.traceCustom(&c, rule, denied, cmp.Or(openDenial, open))
 		if rule != nil {
 			e.verdict.Custom = rule.ID
@@ -168,6 +168,7 @@ func (e *evaluation) authenticate() bool {
 	}
 	v := &verification{headers: e.headers, tokens: e.tokens, now: e.model.JWT.now, assumed: e.assumed}
 	status := e.model.JWT.verify(v)
+	e.headers = v.headers
 	e.traceTokens(v, status)
 	if e.pending = v.pending; e.pending != nil {
 		e.verdict.Stage = Authentication

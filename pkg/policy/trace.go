@@ -193,7 +193,7 @@ func (e *evaluation) traceCustom(c *CustomStage, asks, denied, open *Rule) {
 			answer = "not told"
 		}
 		step.Finding = fmt.Sprintf("the external authorizer %q is asked; its answer: %s", c.Provider, answer)
-		step.Matched = c.Asks.all(e.facts)
+		step.Matched = c.Asks.all(&e.facts)
 	case open != nil:
 		step.Finding = fmt.Sprintf("whether a rule for the external authorizer %q matches depends on %s", c.Provider, e.unknownNames(open))
 		step.By = []Cause{open.Cause()}
@@ -209,7 +209,7 @@ func (e *evaluation) traceAudit(set *RuleSet) {
 	if e.trace == nil || set == nil {
 		return
 	}
-	step := Step{Stage: AuditAction, Finding: "no AUDIT rule matches", Matched: set.all(e.facts)}
+	step := Step{Stage: AuditAction, Finding: "no AUDIT rule matches", Matched: set.all(&e.facts)}
 	if step.Matched != nil {
 		step.Finding = "matches, and is only noted"
 	}
@@ -222,7 +222,7 @@ func (e *evaluation) traceShadow(stage StageName, set *RuleSet, result *Shadow) 
 	if e.trace == nil {
 		return
 	}
-	step := Step{Stage: stage, Finding: "dry run: would be " + result.Result, Matched: set.all(e.facts)}
+	step := Step{Stage: stage, Finding: "dry run: would be " + result.Result, Matched: set.all(&e.facts)}
 	step.By = causesOf(step.Matched)
 	e.note(step)
 }
@@ -233,7 +233,7 @@ func (e *evaluation) traceRules(stage StageName, set *RuleSet, rule, open *Rule)
 	if e.trace == nil {
 		return
 	}
-	step := Step{Stage: stage, Matched: set.all(e.facts)}
+	step := Step{Stage: stage, Matched: set.all(&e.facts)}
 	switch {
 	case rule != nil:
 		step.Finding = "matches"
@@ -247,7 +247,7 @@ func (e *evaluation) traceRules(stage StageName, set *RuleSet, rule, open *Rule)
 		step.By = causesOf(step.Matched)
 	}
 	if stage == AllowAction && rule == nil && open == nil {
-		step.Nearest = set.nearest(e.facts)
+		step.Nearest = set.nearest(&e.facts)
 		for _, p := range set.Policies {
 			step.By = append(step.By, causeOf(p.Object))
 		}
