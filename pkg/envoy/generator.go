@@ -5,7 +5,6 @@ import (
 	"sync"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
@@ -51,15 +50,6 @@ func (g *Generator) Config(w *mesh.Workload) (*Config, error) {
 		Endpoints: out.endpoints,
 	}
 	c.Clusters = append(append(c.Clusters, side.inboundClusters(m)...), g.fixed().inboundPassthrough)
-	c.Listeners = append(c.Listeners, g.inboundListeners(m)...)
+	c.Listeners = append(c.Listeners, g.inboundListeners(m, side.addresses)...)
 	return c, nil
-}
-
-// inboundListeners are those that take what comes in. Without interception a
-// sidecar has none but those that a Sidecar asks for (EC-102).
-func (g *Generator) inboundListeners(m *policy.Model) []*listenerv3.Listener {
-	if g.snapshot.Interception(m.Workload) == mesh.NoInterception {
-		return nil
-	}
-	return []*listenerv3.Listener{g.inboundListener(m)}
 }

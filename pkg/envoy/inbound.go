@@ -36,20 +36,25 @@ type inbound struct {
 	tls map[bool]*corev3.TransportSocket
 }
 
-func (g *Generator) inboundListener(m *policy.Model) *listenerv3.Listener {
+func (g *Generator) newInbound(m *policy.Model) *inbound {
 	in := &inbound{Generator: g, model: m, tls: map[bool]*corev3.TransportSocket{true: g.downstreamTLS(m, true), false: g.downstreamTLS(m, false)}}
 	in.http, in.tcp = in.policyFilters(&m.HTTP, true), in.policyFilters(&m.TCP, false)
+	return in
+}
+
+// virtualListener takes all connections that are redirected to the sidecar.
+func (in *inbound) virtualListener() *listenerv3.Listener {
 	chains := []*listenerv3.FilterChain{in.blackHole()}
-	chains = append(chains, in.portChains(m.Passthrough)...)
+	chains = append(chains, in.portChains(in.model.Passthrough)...)
 	undeclared, declared := in.ports()
 	for _, p := range append(undeclared, declared...) {
 		chains = append(chains, in.portChains(p)...)
 	}
-	port := g.snapshot.Config.GetProxyInboundListenPort()
+	port := in.snapshot.Config.GetProxyInboundListenPort()
 	return &listenerv3.Listener{
 		Name: virtualInbound, Address: socketAddress("0.0.0.0", uint32(port)), FilterChains: chains, //nolint:gosec // a port
 		ListenerFilters: in.listenerFilters(), TrafficDirection: corev3.TrafficDirection_INBOUND,
-		ListenerFiltersTimeout: g.detectionTimeout(), ContinueOnListenerFiltersTimeout: true,
+		ListenerFiltersTimeout: in.detectionTimeout(), ContinueOnListenerFiltersTimeout: true,
 		MaxConnectionsToAcceptPerSocketEvent: wrapperspb.UInt32(1),
 	}
 }

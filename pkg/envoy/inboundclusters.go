@@ -28,24 +28,19 @@ const loopback = "127.0.0.1"
 // the Sidecar declares (EC-55..EC-57).
 func (o *outboundSide) inboundClusters(m *policy.Model) []*clusterv3.Cluster {
 	w := m.Workload
-	sidecar := o.snapshot.SidecarFor(w)
-	if sidecar != nil && len(sidecar.Spec.Ingress) > 0 {
-		return o.ingressClusters(w, sidecar)
-	}
-	if o.snapshot.Interception(w) == mesh.NoInterception {
-		return nil // without a Sidecar there are no listeners that would lead there (EC-102)
-	}
-	address := ""
-	if o.snapshot.Config.GetInboundTrafficPolicy().GetMode() == meshconfig.MeshConfig_InboundTrafficPolicy_LOCALHOST {
-		address = loopback
-	}
 	var all []*clusterv3.Cluster
 	for _, number := range slices.Sorted(maps.Keys(m.Ports)) {
-		if d := m.Ports[number].Declared; d != nil {
-			all = append(all, o.inboundCluster(application{
-				number: number, port: number, address: address, protocol: d.Protocol, services: append([]*mesh.Service{d.Service}, d.Also...),
-				pool: o.inboundPool(w, sidecar, number, d),
-			}))
+		d := m.Ports[number].Declared
+		if d == nil || d.Ingress == nil && o.snapshot.Interception(w) == mesh.NoInterception {
+			continue // no listener would lead there (EC-102)
+		}
+		a := application{number: number, protocol: d.Protocol, pool: o.inboundPool(w, d)}
+		if d.Service.Kind != "Sidecar" {
+			a.services = append([]*mesh.Service{d.Service}, d.Also...)
+		}
+		var ok bool
+		if a.address, a.port, ok = o.inboundAddress(w, d); ok {
+			all = append(all, o.inboundCluster(a))
 		}
 	}
 	return all
@@ -63,43 +58,25 @@ type application struct {
 
 // inboundPool is the Sidecar's, else that of the DestinationRule that the
 // workload's own namespace follows for its service (EC-57).
-func (o *outboundSide) inboundPool(w *mesh.Workload, sidecar *mesh.Sidecar, number uint32, d *mesh.InboundPort) *networking.ConnectionPoolSettings {
-	if sidecar != nil {
-		for _, l := range sidecar.Spec.Ingress {
-			if l.GetPort().GetNumber() == number && l.ConnectionPool != nil {
-				return l.ConnectionPool
-			}
-		}
-		if sidecar.Spec.InboundConnectionPool != nil {
-			return sidecar.Spec.InboundConnectionPool
-		}
+func (o *outboundSide) inboundPool(w *mesh.Workload, d *mesh.InboundPort) *networking.ConnectionPoolSettings {
+	if pool := d.Ingress.GetConnectionPool(); pool != nil {
+		return pool
 	}
-	if d == nil {
-		return nil
+	if sidecar := o.snapshot.SidecarFor(w); sidecar != nil && sidecar.Spec.InboundConnectionPool != nil {
+		return sidecar.Spec.InboundConnectionPool
 	}
 	return o.policy.Rule(policy.Proxy{Namespace: w.Namespace}, d.Service).OfPort(d.Port).GetConnectionPool()
 }
 
-// ingressClusters are those of the listeners that a Sidecar declares in place
-// of all others (EC-38).
-func (o *outboundSide) ingressClusters(w *mesh.Workload, sidecar *mesh.Sidecar) []*clusterv3.Cluster {
-	services := map[uint32][]*mesh.Service{}
-	for _, d := range o.snapshot.InboundPorts(w) {
-		services[uint32(d.Number)] = []*mesh.Service{d.Service} //nolint:gosec // a port
+// inboundAddress is where a declared port leads; false is nowhere.
+func (o *outboundSide) inboundAddress(w *mesh.Workload, d *mesh.InboundPort) (address string, port uint32, ok bool) {
+	if d.Ingress != nil {
+		return o.defaultEndpoint(w, d.Ingress.DefaultEndpoint)
 	}
-	var all []*clusterv3.Cluster
-	for _, l := range sidecar.Spec.Ingress {
-		a := application{
-			number: l.GetPort().GetNumber(), protocol: mesh.ParseProtocol(l.GetPort().GetProtocol()),
-			services: services[l.GetPort().GetNumber()],
-		}
-		a.pool = o.inboundPool(w, sidecar, a.number, nil)
-		var ok bool
-		if a.address, a.port, ok = o.defaultEndpoint(w, l.DefaultEndpoint); ok {
-			all = append(all, o.inboundCluster(a))
-		}
+	if o.snapshot.Config.GetInboundTrafficPolicy().GetMode() == meshconfig.MeshConfig_InboundTrafficPolicy_LOCALHOST {
+		address = loopback
 	}
-	return all
+	return address, uint32(d.Number), true //nolint:gosec // a port
 }
 
 // defaultEndpoint is where an ingress listener leads: a socket, loopback, the

@@ -310,11 +310,21 @@ type InboundPort struct {
 	Protocol Protocol
 	// Also are other Services with this port that lead to the same one.
 	Also []*Service
+	// Ingress is the Sidecar's listener that declares the port; nil for none.
+	Ingress *networking.IstioIngressListener
 }
 
 // InboundPorts are the declared ports of a workload, sorted. Of several
 // Services on one port the oldest decides the protocol (EC-24, EC-37).
 func (s *Snapshot) InboundPorts(w *Workload) []InboundPort {
+	if sidecar := s.SidecarFor(w); sidecar != nil && len(sidecar.Spec.Ingress) > 0 {
+		return s.ingressPorts(w, sidecar)
+	}
+	return s.servicePorts(w)
+}
+
+// servicePorts are those that Services declare.
+func (s *Snapshot) servicePorts(w *Workload) []InboundPort {
 	seen := map[int32]int{}
 	var ports []InboundPort
 	for _, service := range s.inbound[w.Namespace].Of(w.PodLabels) {
@@ -325,7 +335,7 @@ func (s *Snapshot) InboundPorts(w *Workload) []InboundPort {
 			}
 			if i, known := seen[number]; !known {
 				seen[number] = len(ports)
-				ports = append(ports, InboundPort{number, service, p, p.Protocol, nil})
+				ports = append(ports, InboundPort{Number: number, Service: service, Port: p, Protocol: p.Protocol})
 			} else if ports[i].Service != service && ports[i].Port.Number == p.Number {
 				ports[i].Also = append(ports[i].Also, service)
 			}
