@@ -135,7 +135,8 @@ func virtualHost(c *envoy.Config, routes, name string) *routev3.VirtualHost {
 // unpack gives what an Any holds.
 func unpack[M proto.Message](t testing.TB, packed interface {
 	UnmarshalNew() (proto.Message, error)
-}) M {
+},
+) M {
 	t.Helper()
 	m, err := packed.UnmarshalNew()
 	if err != nil {

@@ -90,7 +90,9 @@ func TestInboundPools(t *testing.T) {
 		name, manifests string
 		want            uint32
 	}{
-		{"without a rule", "", unlimited}, {"the rule's", rule, 5}, {"the Sidecar's", rule + sidecar, 6},
+		{"without a rule", "", unlimited},
+		{"the rule's", rule, 5},
+		{"the Sidecar's", rule + sidecar, 6},
 		{"a rule for some clients is none for servers", selective, unlimited},
 	} {
 		c := clusterOf(configOf(t, buildMesh(t, shopYAML+tt.manifests, ""), "shop/web-v1"), "inbound|8080||")

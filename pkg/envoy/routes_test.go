@@ -21,11 +21,15 @@ func TestDomains(t *testing.T) {
 	tests := []struct{ name, manifests, client, host, want string }{
 		{"in its namespace", "", "shop/curl", webHost, full + " web web.shop.svc web.shop"},
 		{"in another", "", "other/far", webHost, full + " web.shop web.shop.svc"},
-		{"headless", "apiVersion: v1\nkind: Service\nmetadata: {name: hl, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{name: http, port: 80}]}\n", "other/far", "hl.shop.svc.cluster.local",
-			"hl.shop.svc.cluster.local hl.shop.svc.cluster.local. hl.shop hl.shop.svc *.hl.shop.svc.cluster.local *.hl.shop.svc.cluster.local. *.hl.shop *.hl.shop.svc"},
+		{
+			"headless", "apiVersion: v1\nkind: Service\nmetadata: {name: hl, namespace: shop}\nspec: {clusterIP: None, selector: {app: web}, ports: [{name: http, port: 80}]}\n", "other/far", "hl.shop.svc.cluster.local",
+			"hl.shop.svc.cluster.local hl.shop.svc.cluster.local. hl.shop hl.shop.svc *.hl.shop.svc.cluster.local *.hl.shop.svc.cluster.local. *.hl.shop *.hl.shop.svc",
+		},
 		{"of a ServiceEntry", entry("location: MESH_EXTERNAL, resolution: DNS, addresses: [1.2.3.4]"), "shop/curl", "api.example", "api.example api.example. 1.2.3.4"},
-		{"that another Service stands for", "apiVersion: v1\nkind: Service\nmetadata: {name: alias, namespace: shop}\nspec: {type: ExternalName, externalName: web.shop.svc.cluster.local, ports: [{name: http, port: 80}]}\n", "shop/curl", webHost,
-			full + " web web.shop.svc web.shop alias.shop.svc.cluster.local alias.shop.svc.cluster.local. alias alias.shop.svc alias.shop"},
+		{
+			"that another Service stands for", "apiVersion: v1\nkind: Service\nmetadata: {name: alias, namespace: shop}\nspec: {type: ExternalName, externalName: web.shop.svc.cluster.local, ports: [{name: http, port: 80}]}\n", "shop/curl", webHost,
+			full + " web web.shop.svc web.shop alias.shop.svc.cluster.local alias.shop.svc.cluster.local. alias alias.shop.svc alias.shop",
+		},
 		{"a short name that is somebody's full name is his", serviceEntry("web.shop", "resolution: DNS, ports: [{name: http, number: 80, protocol: HTTP}]"), "shop/curl", webHost, full + " web web.shop.svc"},
 	}
 	for _, tt := range tests {
@@ -55,8 +59,10 @@ func TestVirtualServices(t *testing.T) {
 	to := func(host string) string { return "/* -> outbound|80||" + host + ".shop.svc.cluster.local" }
 	tests := []struct{ name, spec, want string }{
 		{"none", "", to("web")},
-		{"by header, then by weight", "http: [{match: [{headers: {user: {exact: a}}}], route: [{destination: {host: web, subset: v2}}]}, {route: [{destination: {host: web, subset: v1}, weight: 90}, {destination: {host: web, subset: v2}, weight: 10}, {destination: {host: web, subset: v3}}]}]",
-			"/* user -> outbound|80|v2|" + webHost + "; /* -> outbound|80|v1|" + webHost + ":90,outbound|80|v2|" + webHost + ":10"},
+		{
+			"by header, then by weight", "http: [{match: [{headers: {user: {exact: a}}}], route: [{destination: {host: web, subset: v2}}]}, {route: [{destination: {host: web, subset: v1}, weight: 90}, {destination: {host: web, subset: v2}, weight: 10}, {destination: {host: web, subset: v3}}]}]",
+			"/* user -> outbound|80|v2|" + webHost + "; /* -> outbound|80|v1|" + webHost + ":90,outbound|80|v2|" + webHost + ":10",
+		},
 		{"nothing after what takes all", "http: [{route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]", to("a")},
 		{"nor after a match that does", "http: [{match: [{uri: {prefix: /}}, {uri: {exact: /x}}], route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]", to("a")},
 		{"an expression for all takes all", "http: [{match: [{uri: {regex: '.*'}}], route: [{destination: {host: a}}]}, {route: [{destination: {host: b}}]}]", "~.* -> outbound|80||a.shop.svc.cluster.local"},

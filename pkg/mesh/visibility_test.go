@@ -17,8 +17,15 @@ func TestHosts(t *testing.T) {
 		cover, host   string
 		covers, meets bool
 	}{
-		{"a.b", "a.b", true, true}, {"a.b", "c.b", false, false}, {"*", "a.b", true, true}, {"*.b", "a.b", true, true},
-		{"*.b", "b", false, false}, {"*.b", "*.a.b", true, true}, {"*.a.b", "*.b", false, true}, {"a.b", "*.b", false, true}, {"*.b", "*.c", false, false},
+		{"a.b", "a.b", true, true},
+		{"a.b", "c.b", false, false},
+		{"*", "a.b", true, true},
+		{"*.b", "a.b", true, true},
+		{"*.b", "b", false, false},
+		{"*.b", "*.a.b", true, true},
+		{"*.a.b", "*.b", false, true},
+		{"a.b", "*.b", false, true},
+		{"*.b", "*.c", false, false},
 	}
 	for _, tt := range tests {
 		if mesh.HostCovers(tt.cover, tt.host) != tt.covers || mesh.HostsMeet(tt.cover, tt.host) != tt.meets || mesh.HostsMeet(tt.host, tt.cover) != tt.meets {
