@@ -56,14 +56,7 @@ func printSimulation(w io.Writer, s simulation) error {
 func stageLine(name, text string) string { return fmt.Sprintf("  %-16s%s", name, text) }
 
 func stepLines(s policy.Step) []string {
-	title := map[policy.StageName]string{
-		policy.ClientTLS: "client TLS", policy.Codec: "path", policy.CustomAction: "CUSTOM",
-		policy.AuditAction: "AUDIT", policy.DenyAction: "DENY", policy.AllowAction: "ALLOW",
-	}[s.Stage]
-	if title == "" {
-		title = string(s.Stage)
-	}
-	lines := []string{stageLine(title, s.Finding)}
+	lines := []string{stageLine(s.Stage.Title(), s.Finding)}
 	for _, cause := range s.By {
 		lines = append(lines, stageLine("", "  "+cause.String()))
 	}

@@ -220,3 +220,24 @@ func near(name string, all []string) string {
 	}
 	return "; there are " + strings.Join(all, ", ")
 }
+
+// FindAuthorizationPolicy finds a policy by namespace and name. It fails with
+// the names that are near.
+func (s *Snapshot) FindAuthorizationPolicy(namespace, name string) (*AuthorizationPolicy, error) {
+	var all []string
+	for ns, policies := range s.authorizations {
+		for _, p := range policies {
+			if ns == namespace && p.Name == name {
+				return p, nil
+			}
+			all = append(all, ns+"/"+p.Name)
+		}
+	}
+	return nil, fmt.Errorf("no AuthorizationPolicy %s/%s in the manifests%s", namespace, name, near(namespace+"/"+name, all))
+}
+
+// AuthorizationNamespaces are the namespaces that have AuthorizationPolicies,
+// sorted.
+func (s *Snapshot) AuthorizationNamespaces() []string {
+	return slices.Sorted(maps.Keys(s.authorizations))
+}

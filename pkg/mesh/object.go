@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
@@ -24,11 +25,20 @@ type Object struct {
 	path     []string // to the object within the document
 	// places are those of a document that many objects are in; nil if it has this
 	// one only.
-	places func(path ...string) report.Location
+	places  func(path ...string) report.Location
+	located sync.Map // what Locate found, by path: traces ask again and again
 }
 
 // Locate is the place of a field: map keys and list numbers.
-func (o *Object) Locate(path ...string) report.Location { return o.Places()(path...) }
+func (o *Object) Locate(path ...string) report.Location {
+	key := strings.Join(path, "\x00")
+	if at, known := o.located.Load(key); known {
+		return at.(report.Location)
+	}
+	at := o.Places()(path...)
+	o.located.Store(key, at)
+	return at
+}
 
 // Places is Locate for many fields: the text is read once, when the first is
 // asked for.

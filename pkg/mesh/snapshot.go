@@ -200,7 +200,7 @@ func (s *Snapshot) addNetworking(o *Object) error {
 }
 
 func unknownKind(o *Object, known ...string) error {
-	return o.fault([]string{"kind"}, didYouMean(o.Kind, known), fmt.Errorf("unknown kind %q of %s", o.Kind, o.APIVersion))
+	return o.fault([]string{"kind"}, DidYouMean(o.Kind, known), fmt.Errorf("unknown kind %q of %s", o.Kind, o.APIVersion))
 }
 
 // index sorts what was read, and makes it quick to find.

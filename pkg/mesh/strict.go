@@ -84,7 +84,7 @@ func unknownFields(o *Object, fields map[string]json.RawMessage, d protoreflect.
 			field = d.Fields().ByTextName(key)
 		}
 		if field == nil {
-			problems = append(problems, o.fault(at, didYouMean(key, jsonNames(d)), fmt.Errorf("unknown field %q", strings.Join(at, "."))))
+			problems = append(problems, o.fault(at, DidYouMean(key, jsonNames(d)), fmt.Errorf("unknown field %q", strings.Join(at, "."))))
 			continue
 		}
 		if err := unknownWithin(o, fields[key], field, at); err != nil {
@@ -140,8 +140,8 @@ func jsonNames(d protoreflect.MessageDescriptor) []string {
 	return names
 }
 
-// didYouMean names the candidate nearest to word, else all of them.
-func didYouMean(word string, candidates []string) string {
+// DidYouMean names the candidate nearest to word, else all of them.
+func DidYouMean(word string, candidates []string) string {
 	best, least := "", 3
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < least {

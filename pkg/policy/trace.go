@@ -14,6 +14,17 @@ import (
 // Envoy's order.
 type Trace []Step
 
+// Title is the stage as people know it.
+func (s StageName) Title() string {
+	title := map[StageName]string{
+		ClientTLS: "client TLS", Codec: "path", CustomAction: "CUSTOM", AuditAction: "AUDIT", DenyAction: "DENY", AllowAction: "ALLOW",
+	}[s]
+	if title == "" {
+		return string(s)
+	}
+	return title
+}
+
 // Step is what one stage found.
 type Step struct {
 	Stage StageName `json:"stage"`
