@@ -25,6 +25,7 @@ type writer func(io.Writer, []report.Suite) error
 func formats() map[string]writer {
 	return map[string]writer{
 		"suites.txt":    printer.Failures,
+		"cases.txt":     printer.Cases,
 		"suites.xml":    printer.JUnit,
 		"suites.tap":    printer.TAP,
 		"suites.github": printer.GitHub,
@@ -78,20 +79,26 @@ func TestGolden(t *testing.T) {
 			if err := write(&got, examples()); err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", name)
-			if *update {
-				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got.String()); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
+			golden(t, name, got.Bytes())
 		})
+	}
+}
+
+// golden holds what was written to a file.
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
