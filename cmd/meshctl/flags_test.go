@@ -221,6 +221,57 @@ func TestSimulateFlags(t *testing.T) {
 	}
 }
 
+func TestPolicyTestFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                                   "",
+		"tests more -f a -R -n shop":         "",
+		"--run a|b --fail-fast -o json=x -v": "",
+		"--init -f a dir":                    "",
+		"--init -k a new.meshtest.yaml":      "",
+		"--run (":                            "run \"(\": error parsing regexp: missing closing ): `(`",
+		"-o jsom":                            `output "jsom": expected table, json, yaml, junit, tap, github or markdown: did you mean json?`,
+		"--kubeconfig x":                     "--kubeconfig is for --from-cluster",
+		"-f a --from-cluster":                "--from-cluster and manifests exclude each other",
+		"-n a -A":                            "--namespace and --all-namespaces exclude each other",
+		"--pod-template x":                   `pod template "x": expected Kind.group=path, such as Rollout.argoproj.io=spec.template`,
+		"--init a b":                         "--init writes one file: name one directory or file",
+		"--init -f -":                        "--init writes a test that names its manifests: save them to a file first, and name that with -f",
+		"--init -f https://example.com/a":    "--init writes a test that names its manifests: save them to a file first, and name that with -f",
+		"--init --from-cluster":              "--init writes a test of manifests: save the cluster's objects to a file first, and name that with -f",
+		"--init -A":                          "--all-namespaces is not for --init",
+		"--init --run x":                     "--init writes a test file and runs none: leave out --run",
+		"--init -o json":                     "--init writes a test file and runs none: leave out --output",
+	} {
+		ran := false
+		cmd := newPolicyTestCmd(genericiooptions.NewTestIOStreamsDiscard(), func(context.Context, *policyTestOptions) error {
+			ran = true
+			return nil
+		})
+		if err := parse(cmd, strings.Fields(args)...); err != want || ran != (want == "") {
+			t.Errorf("%q: error %q, ran %v, want %q", args, err, ran, want)
+		}
+	}
+}
+
+func TestCoverageFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"":                       "",
+		"tests --threshold 82.5": "",
+		"--threshold 101":        "threshold 101: expected 0 to 100",
+		"--threshold -1":         "threshold -1: expected 0 to 100",
+		"-o junit":               `output "junit": expected table, json, yaml, github or markdown`,
+		"--run [":                "run \"[\": error parsing regexp: missing closing ]: `[`",
+		"--istio-namespace x":    "--istio-namespace is for --from-cluster",
+	} {
+		cmd := newCoverageCmd(genericiooptions.NewTestIOStreamsDiscard(), func(context.Context, *coverageOptions) error { return nil })
+		if err := parse(cmd, strings.Fields(args)...); err != want {
+			t.Errorf("%q: error %q, want %q", args, err, want)
+		}
+	}
+}
+
 // TestEveryCommandExplainsItself: help, and an example for each that does
 // something.
 func TestEveryCommandExplainsItself(t *testing.T) {

@@ -76,14 +76,20 @@ func (f *inputFlags) load(ctx context.Context, stdin io.Reader, warn io.Writer) 
 		}
 		loaded.Streams = append(loaded.Streams, built.Streams...)
 	}
-	if f.verbose {
-		for _, name := range loaded.Skipped {
-			if _, err := fmt.Fprintf(warn, "skipped %s: no Kubernetes objects\n", name); err != nil {
-				return nil, err
-			}
+	return loaded.Streams, f.listSkipped(warn, loaded.Skipped)
+}
+
+// listSkipped names the files that hold no objects, if asked for.
+func (f *inputFlags) listSkipped(warn io.Writer, skipped []string) error {
+	if !f.verbose {
+		return nil
+	}
+	for _, name := range skipped {
+		if _, err := fmt.Fprintf(warn, "skipped %s: no Kubernetes objects\n", name); err != nil {
+			return err
 		}
 	}
-	return loaded.Streams, nil
+	return nil
 }
 
 // fetch opens an address that the user named.

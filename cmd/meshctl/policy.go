@@ -11,8 +11,11 @@ func newPolicyCmd(streams genericiooptions.IOStreams) *cobra.Command {
 		Short:   "Ask what the mesh's policies do",
 		Example: "  meshctl policy simulate -f manifests/ --requests requests.jsonl",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
+
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSimulateCmd(streams, nil), newPolicyExplainCmd(streams, nil))
+	cmd.AddCommand(newSimulateCmd(streams, nil), newPolicyTestCmd(streams, nil), newCoverageCmd(streams, nil), newPolicyExplainCmd(streams, nil))
 	return cmd
 }

@@ -152,15 +152,25 @@ func policyOptions(jwks []string, now time.Time) (policy.Options, error) {
 	options := policy.Options{Keys: map[string]*policy.Keys{}, Now: now}
 	for _, given := range jwks {
 		name, file := splitKeys(given)
-		text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+		keys, err := readKeys(file)
 		if err != nil {
 			return options, err
 		}
-		if options.Keys[name], err = policy.ParseKeys(text); err != nil {
-			return options, fmt.Errorf("%s: %w", file, err)
-		}
+		options.Keys[name] = keys
 	}
 	return options, nil
+}
+
+func readKeys(file string) (*policy.Keys, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, err
+	}
+	keys, err := policy.ParseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return keys, nil
 }
 
 // splitKeys reads NAME=FILE, where the name may be an address with = in it, or

@@ -48,8 +48,22 @@ func (f *snapshotFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.revision, "revision", "", "control plane revision, with --from-cluster")
 }
 
-// complete refuses flags that cannot be meant, before anything is read.
+// complete refuses flags that cannot be meant, before anything is read, and
+// insists on some input.
 func (f *snapshotFlags) complete(cmd *cobra.Command) error {
+	if err := f.validate(cmd); err != nil || f.fromCluster {
+		return err
+	}
+	return f.input.complete(cmd, nil)
+}
+
+// given tells whether the flags say which mesh it is.
+func (f *snapshotFlags) given() bool {
+	return len(f.input.filenames) > 0 || f.input.kustomize != "" || f.fromCluster
+}
+
+// validate is complete for commands that can do without input.
+func (f *snapshotFlags) validate(cmd *cobra.Command) error {
 	if _, err := f.templates(); err != nil {
 		return usageError{err, cmd.CommandPath()}
 	}
@@ -67,7 +81,7 @@ func (f *snapshotFlags) complete(cmd *cobra.Command) error {
 			return usagef(cmd, "--%s is for --from-cluster", name)
 		}
 	}
-	return f.input.complete(cmd, nil)
+	return nil
 }
 
 // defaultNamespace is that of names that come without one; "" is all.
@@ -93,14 +107,20 @@ func (f *snapshotFlags) templates() ([]mesh.PodTemplate, error) {
 	return all, nil
 }
 
-// load reads the mesh.
-func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStreams) (*mesh.Snapshot, error) {
+// options say how to read manifests.
+func (f *snapshotFlags) options(meshConfig string) (mesh.Options, error) {
 	templates, err := f.templates()
 	if err != nil {
-		return nil, err
+		return mesh.Options{}, err
 	}
-	o := mesh.Options{Namespace: f.namespace, PodTemplates: templates, AssumeOutside: !f.assumeInjected}
-	if o.Config, err = f.readMeshConfig(); err != nil {
+	config, err := readMeshConfig(meshConfig)
+	return mesh.Options{Config: config, Namespace: f.namespace, PodTemplates: templates, AssumeOutside: !f.assumeInjected}, err
+}
+
+// load reads the mesh.
+func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStreams) (*mesh.Snapshot, error) {
+	o, err := f.options(f.meshConfig)
+	if err != nil {
 		return nil, err
 	}
 	if f.fromCluster {
@@ -113,21 +133,21 @@ func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStr
 	return mesh.Build(loaded, o)
 }
 
-// readMeshConfig is nil without --mesh-config.
-func (f *snapshotFlags) readMeshConfig() (*meshconfig.MeshConfig, error) {
-	if f.meshConfig == "" {
+// readMeshConfig reads a file, or a ConfigMap in it; it is nil for "".
+func readMeshConfig(file string) (*meshconfig.MeshConfig, error) {
+	if file == "" {
 		return nil, nil //nolint:nilnil // the default is meant
 	}
-	text, err := os.ReadFile(f.meshConfig)
+	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
 	if err != nil {
 		return nil, err
 	}
-	if text, err = inject.ExtractConfigMap(f.meshConfig, text, inject.MeshConfigMap, "", "mesh"); err != nil {
+	if text, err = inject.ExtractConfigMap(file, text, inject.MeshConfigMap, "", "mesh"); err != nil {
 		return nil, err
 	}
 	config, err := mesh.ParseConfig(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.meshConfig, err)
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return config, nil
 }
