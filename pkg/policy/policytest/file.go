@@ -99,7 +99,7 @@ func Parse(stream *manifest.Stream) ([]*File, error) {
 // file reads one document.
 func (d *decoder) file(n node) *File {
 	f := &File{Source: d.document.Source, decoder: d}
-	f.Name = strings.TrimSuffix(path.Base(strings.ReplaceAll(f.Source, `\`, "/")), ".meshtest.yaml")
+	f.Name, _, _ = strings.Cut(path.Base(strings.ReplaceAll(f.Source, `\`, "/")), ".meshtest.")
 	if name := d.peekName(n); name != "" {
 		f.Name = name
 		d.subject = Kind + " " + name
