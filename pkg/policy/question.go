@@ -67,9 +67,9 @@ func ParseCaller(s *mesh.Snapshot, text, namespace string) (Caller, error) {
 	case !ok || kind == "" || name == "" || strings.Contains(name, "/"):
 		return Caller{}, fmt.Errorf("caller %q: expected NAMESPACE/SERVICEACCOUNT, or a workload such as deploy/web.shop; an identity from elsewhere goes to --principal", text)
 	case mesh.IsKind(kind, "ServiceAccount"):
-		account, ns, dotted := strings.Cut(name, ".")
-		if !dotted {
-			ns = namespace
+		account, ns := name, namespace
+		if i := strings.LastIndex(name, "."); i > 0 && s.FindAccount(namespace, name) != nil {
+			account, ns = name[:i], name[i+1:]
 		}
 		return Caller{Namespace: ns, Account: account}, s.FindAccount(ns, account)
 	case s.IsWorkloadKind(kind):
