@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"time"
@@ -184,47 +184,27 @@ func splitKeys(given string) (name, file string) {
 	return "", given
 }
 
-// answerAll decides the requests of --requests.
+// answerAll decides the requests of --requests. One that is unknown makes the
+// answer partial.
 func (o *simulateOptions) answerAll(ctx context.Context, simulator *policy.Simulator) error {
-	requests, err := o.read()
-	if err != nil {
-		return err
-	}
-	answers, err := simulator.EvaluateAll(ctx, requests, o.custom)
-	if err != nil {
-		return err
-	}
-	return o.printAll(answers)
-}
-
-func (o *simulateOptions) read() ([]policy.Request, error) {
-	if o.requests == "-" {
-		return policy.ReadRequests("-", o.streams.In)
-	}
-	f, err := os.Open(o.requests)
-	if err != nil {
-		return nil, err
-	}
-	requests, err := policy.ReadRequests(o.requests, f)
-	return requests, errors.Join(err, f.Close())
-}
-
-// printAll writes one verdict a line. One that is unknown makes the answer
-// partial.
-func (o *simulateOptions) printAll(verdicts []policy.Verdict) error {
-	unknown, first := 0, ""
-	for i := range verdicts {
-		if verdicts[i].Outcome == policy.Unknown {
-			if unknown++; first == "" {
-				first = fmt.Sprintf("request %q: %s", verdicts[i].ID, verdicts[i].Reason)
-			}
+	var in io.Reader = o.streams.In
+	if o.requests != "-" {
+		f, err := os.Open(o.requests)
+		if err != nil {
+			return err
 		}
+		defer func() { _ = f.Close() }() // only read
+		in = f
 	}
-	if err := policy.WriteVerdicts(o.streams.Out, verdicts); err != nil {
+	answers, err := simulator.AnswerAll(ctx, o.requests, in, o.custom)
+	if err != nil {
 		return err
 	}
-	if unknown > 0 {
-		return partial{fmt.Sprintf("%d of %d verdicts are unknown; the first: %s", unknown, len(verdicts), first)}
+	if _, err := answers.WriteTo(o.streams.Out); err != nil {
+		return err
+	}
+	if answers.Unknown > 0 {
+		return partial{fmt.Sprintf("%d of %d verdicts are unknown; the first: %s", answers.Unknown, answers.Total, answers.First)}
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ func (p *plainReader) client(from *Client) {
 			from.SNI = p.string()
 			return 3
 		case "alpn":
-			from.ALPN = []string{}
+			from.ALPN = make([]string, 0, 3)
 			p.list(func() { from.ALPN = append(from.ALPN, p.string()) })
 			return 4
 		case "tls":
@@ -112,7 +112,7 @@ func (p *plainReader) http(h *HTTP) {
 			p.headers(&h.Headers)
 			return 4
 		case "tokens":
-			h.Tokens = []Token{}
+			h.Tokens = make([]Token, 0, 1)
 			p.list(func() {
 				h.Tokens = append(h.Tokens, Token{})
 				p.token(&h.Tokens[len(h.Tokens)-1])

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
@@ -20,74 +18,85 @@ const maxRequests = 1 << 30
 // ReadRequests reads requests, one JSON object a line. It fails with every
 // line that is none, or that asks for what cannot be.
 func ReadRequests(name string, r io.Reader) ([]Request, error) {
-	lines, size, err := readLines(io.LimitReader(r, maxRequests+1))
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
-	}
-	if size > maxRequests {
-		return nil, fmt.Errorf("%s: more than %d MiB of requests: split the file", name, maxRequests>>20)
-	}
-	requests := make([]Request, len(lines))
-	err = workers.Each(context.Background(), len(lines), chunk, func(i int) error {
-		r := &requests[i]
-		err := parseRequest(lines[i].text, r)
-		if err == nil {
-			err = r.validate()
+	var requests []Request
+	var problems []error
+	err := readBatches(name, r, func(b batch) {
+		for number, text := range b.lines {
+			var one Request
+			if err := parseRequest(text, &one); err != nil {
+				problems = append(problems, badLine(name, number, err))
+			}
+			requests = append(requests, one)
 		}
-		if err != nil {
-			return &report.InputError{Location: report.Location{File: name, Line: lines[i].number}, Err: err}
-		}
-		return nil
 	})
-	return requests, err
+	return requests, errors.Join(append(problems, err)...)
 }
 
-// line is a line of text that is not blank.
-type line struct {
-	number int
-	text   string
+// badLine places an error at a line of requests.
+func badLine(name string, number int, err error) error {
+	return &report.InputError{Location: report.Location{File: name, Line: number}, Err: err}
 }
 
-// readLines reads lines and counts their bytes. It cuts the text into blocks of
-// whole lines, so that a large one is not moved around in memory as it grows.
-func readLines(r io.Reader) (lines []line, size int, err error) {
-	number := 0
-	block := make([]byte, 0, 1<<20)
-	for err == nil {
-		var n int
-		n, err = r.Read(block[len(block):cap(block)])
-		block, size = block[:len(block)+n], size+n
-		if err == nil && len(block) < cap(block) {
+// batch is some whole lines of a text.
+type batch struct {
+	first int // number of the first line
+	text  string
+}
+
+// lines are the lines that are not blank, without outer blanks, and their
+// numbers.
+func (b batch) lines(yield func(number int, text string) bool) {
+	number := b.first
+	for text := range strings.Lines(b.text) {
+		if text = strings.TrimSpace(text); text != "" && !yield(number, text) {
+			return
+		}
+		number++
+	}
+}
+
+// batchSize is about how much text a batch has; one line may be more.
+const batchSize = 1 << 19
+
+// readBatches hands on a text in batches, so that a large one is not moved around
+// in memory as it grows, nor kept.
+func readBatches(name string, r io.Reader, take func(batch)) error {
+	buffer := make([]byte, 0, batchSize)
+	number, size := 1, 0
+	for {
+		n, err := r.Read(buffer[len(buffer):cap(buffer)])
+		buffer, size = buffer[:len(buffer)+n], size+n
+		switch {
+		case size > maxRequests:
+			return fmt.Errorf("%s: more than %d MiB of requests: split the file", name, maxRequests>>20)
+		case errors.Is(err, io.EOF):
+			take(batch{number, string(buffer)})
+			return nil
+		case err != nil:
+			return fmt.Errorf("read %s: %w", name, err)
+		case len(buffer) < cap(buffer):
 			continue
 		}
-		end := len(block)
-		if err == nil {
-			end = bytes.LastIndexByte(block, '\n') + 1
-		}
-		for text := range strings.Lines(string(block[:end])) {
-			number++
-			if text = strings.TrimSpace(text); text != "" {
-				lines = append(lines, line{number, text})
-			}
-		}
-		block = append(block[:0], block[end:]...)
-		if len(block) == cap(block) {
-			block = slices.Grow(block, cap(block)) // one line is longer than the block
+		if end := bytes.LastIndexByte(buffer, '\n') + 1; end > 0 {
+			take(batch{number, string(buffer[:end])})
+			number += bytes.Count(buffer[:end], []byte("\n"))
+			buffer = append(buffer[:0], buffer[end:]...)
+		} else {
+			buffer = slices.Grow(buffer, cap(buffer))
 		}
 	}
-	if !errors.Is(err, io.EOF) {
-		return nil, size, err
-	}
-	return lines, size, nil
 }
 
 // parseRequest reads one request: the form that programs write by a reader of
 // our own, and anything else as encoding/json does, with its errors.
 func parseRequest(text string, r *Request) error {
-	if parsePlain(text, r) {
-		return nil
+	*r = Request{}
+	if !parsePlain(text, r) {
+		if err := parseAny(text, r); err != nil {
+			return err
+		}
 	}
-	return parseAny(text, r)
+	return r.validate()
 }
 
 func parseAny(text string, r *Request) error {

@@ -1,12 +1,12 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -107,15 +107,19 @@ func TestAlmostPlainRequests(t *testing.T) {
 	}
 }
 
-// TestReadLines: blocks end anywhere, and lines may be longer than one.
-func TestReadLines(t *testing.T) {
+// TestReadBatches: batches end anywhere, and lines may be longer than one.
+func TestReadBatches(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
+	type line struct {
+		number int
+		text   string
+	}
 	var want []line
 	for i := range 3000 {
 		one := strings.Repeat("x", i%700+1)
 		if i == 1500 {
-			one = strings.Repeat("y", 5<<20)
+			one = strings.Repeat("y", 5*batchSize)
 		}
 		fmt.Fprintf(&text, " %s\r\n\n", one)
 		want = append(want, line{2*i + 1, one})
@@ -123,14 +127,34 @@ func TestReadLines(t *testing.T) {
 	all := text.String() + "no end"
 	want = append(want, line{6001, "no end"})
 	for name, r := range map[string]io.Reader{
-		"at once": strings.NewReader(all), "by halves": iotest.HalfReader(strings.NewReader(all)), "end with data": iotest.DataErrReader(bytes.NewReader([]byte(all))),
+		"at once": strings.NewReader(all), "by halves": iotest.HalfReader(strings.NewReader(all)), "end with data": iotest.DataErrReader(strings.NewReader(all)),
 	} {
-		got, size, err := readLines(r)
-		if err != nil || size != len(all) || !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: %d lines, %d bytes, %v; want %d lines, %d bytes", name, len(got), size, err, len(want), len(all))
+		var got []line
+		batches := 0
+		err := readBatches("x", r, func(b batch) {
+			batches++
+			for number, text := range b.lines {
+				got = append(got, line{number, text})
+			}
+		})
+		if err != nil || batches < 2 || !slices.Equal(got, want) {
+			t.Errorf("%s: %d lines in %d batches, %v; want %d lines", name, len(got), batches, err, len(want))
 		}
 	}
-	if _, _, err := readLines(iotest.ErrReader(errors.New("lost"))); err == nil || err.Error() != "lost" {
-		t.Errorf("error %v, want lost", err)
+	if err := readBatches("x", iotest.ErrReader(errors.New("lost")), func(batch) {}); err == nil || err.Error() != "read x: lost" {
+		t.Errorf("error %v, want read x: lost", err)
 	}
+	if err := readBatches("x", blanks{}, func(batch) {}); err == nil || err.Error() != "x: more than 1024 MiB of requests: split the file" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// blanks has no end.
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = '\n'
+	}
+	return len(p), nil
 }

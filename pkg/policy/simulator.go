@@ -1,13 +1,11 @@
 package policy
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 
-	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
@@ -43,26 +41,6 @@ func (s *Simulator) Evaluate(r *Request) (Verdict, error) {
 		return Verdict{}, s.unknownWorkload(r.To)
 	}
 	return s.Model(w).Evaluate(r), nil
-}
-
-// chunk is how many requests a worker takes at a time: one is little work.
-const chunk = 256
-
-// EvaluateAll decides many requests, on all processors, and keeps their order.
-// custom is what external authorizers answer to requests that do not say. It
-// fails with the errors of all requests that have no workload.
-func (s *Simulator) EvaluateAll(ctx context.Context, requests []Request, custom string) ([]Verdict, error) {
-	verdicts := make([]Verdict, len(requests))
-	err := workers.Each(ctx, len(requests), chunk, func(i int) (err error) {
-		if requests[i].Custom == "" {
-			requests[i].Custom = custom
-		}
-		if verdicts[i], err = s.Evaluate(&requests[i]); err != nil {
-			return fmt.Errorf("request %q: %w", requests[i].ID, err)
-		}
-		return nil
-	})
-	return verdicts, err
 }
 
 // unknownWorkload names the workloads that may have been meant.
