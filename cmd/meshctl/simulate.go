@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"time"
@@ -187,7 +186,7 @@ func splitKeys(given string) (name, file string) {
 // answerAll decides the requests of --requests. One that is unknown makes the
 // answer partial.
 func (o *simulateOptions) answerAll(ctx context.Context, simulator *policy.Simulator) error {
-	var in io.Reader = o.streams.In
+	in := o.streams.In
 	if o.requests != "-" {
 		f, err := os.Open(o.requests)
 		if err != nil {
