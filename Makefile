@@ -68,8 +68,8 @@ release-check: build tools-release tools-e2e $(TOOLS)/venv/bin/pre-commit ## a s
 bench: build ## Go benchmarks and whole-process budgets
 	$(GO) test -run '^$$' -bench . -benchmem ./pkg/... ./test/bench
 	MESHCTL_EVALUATIONS=10000000 $(GO) test -count=1 -run TestEvaluationsKeepNothing -v ./pkg/policy
-	$(GO) run ./test/bench
 	cd test/bench/cedar && $(GO) run -mod=mod .
+	$(GO) run ./test/bench
 
 ##@ Tools
 .PHONY: tools tools-e2e tools-release
