@@ -1,14 +1,34 @@
 package policy
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// absoluteTarget is a request target that names the authority too.
-var absoluteTarget = regexp.MustCompile(`^(?i:https?)://([^/?#]+)(.*)$`)
+// What Envoy's HTTP/1 parser takes for a request target that is no path: a URL of
+// any scheme and, after CONNECT, one without its scheme. More is asked of it
+// later.
+var (
+	parsedTarget  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://` + parsedHost + `(?:[/?][!-~]*)?$`)
+	parsedConnect = regexp.MustCompile(`^` + parsedHost + `(?:[/?][!-~]*)?$`)
+)
+
+// parsedHost has any number of @, but no two in a row.
+const parsedHost = `@?(?:[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]@?)*`
+
+// absoluteTarget is a request target that names the authority too; what logs in
+// before the host is dropped. connectTarget is that of CONNECT.
+var (
+	absoluteTarget = regexp.MustCompile(`^(?i:https?)://(?:[A-Za-z0-9\-_.!~*'()%;:&=+$,]*@)?` + authorityForm + `(?:([/?].*)?)$`)
+	connectTarget  = regexp.MustCompile(`^` + authorityForm + `$`)
+)
+
+// authorityForm is a host of a request target, with or without a port.
+const authorityForm = `((?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?)`
 
 // rejection is an answer of Envoy's own before any policy; status 0 closes the
 // connection.
@@ -50,9 +70,20 @@ func wire(h *HTTP, text func(i int) string) message {
 }
 
 // looksLikeHTTP is what the HTTP inspector makes of the first line: any token,
-// a target of visible ASCII, and a version that it knows (RUN-2, DP-15a).
-func (m *message) looksLikeHTTP() bool {
-	return m.h2 || isToken(m.method) && m.target != "" && isVisible(m.target)
+// a target that the parser takes, and a version that it knows (RUN-2, DP-15a).
+func (m *message) looksLikeHTTP() bool { return m.h2 || isToken(m.method) && m.parses() }
+
+// parses tells whether the HTTP/1 parser takes the request target.
+func (m *message) parses() bool {
+	switch {
+	case m.target == "":
+		return false
+	case m.target[0] == '/' || m.target[0] == '*':
+		return isVisible(m.target)
+	case m.method == http.MethodConnect:
+		return parsedConnect.MatchString(m.target)
+	}
+	return parsedTarget.MatchString(m.target)
 }
 
 // isVisible tells whether a text is visible ASCII throughout.
@@ -79,12 +110,13 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isMethod tells whether the HTTP/1 codec knows a method (DP-20).
+// isMethod tells whether the HTTP/1 codec knows a method (DP-20). M-SEARCH is
+// not among them.
 func isMethod(s string) bool {
 	switch s {
 	case "DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
-		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE",
-		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE":
+		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "MSEARCH", "NOTIFY", "SUBSCRIBE",
+		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE", methodQuery:
 		return true
 	}
 	return false
@@ -97,9 +129,12 @@ func (m *message) http1() (headers, *rejection) {
 		return nil, &rejection{http.StatusBadRequest, "unknown method " + m.method}
 	}
 	for _, l := range m.lines {
-		if !isToken(l.Name) || strings.ContainsAny(l.Value, "\x00\r\n") {
+		if !isToken(l.Name) || strings.ContainsFunc(l.Value, isControl) {
 			return nil, &rejection{http.StatusBadRequest, "malformed header line"}
 		}
+	}
+	if r := m.framing(); r != nil {
+		return nil, r
 	}
 	if r := m.target1(); r != nil {
 		return nil, r
@@ -115,29 +150,60 @@ func (m *message) http1() (headers, *rejection) {
 	return h, nil
 }
 
+// framing checks the headers that say where the message ends. They are taken at
+// their word: there are no bodies here.
+func (m *message) framing() *rejection {
+	lengths, encoded, chunked := m.lengths(), false, true
+	for _, l := range m.lines {
+		if strings.EqualFold(l.Name, "transfer-encoding") {
+			encoded, chunked = true, chunked && strings.EqualFold(strings.Trim(l.Value, " \t"), "chunked")
+		}
+	}
+	switch {
+	case len(lengths) > 1, len(lengths) == 1 && (encoded || lengths[0] == "" || strings.Trim(lengths[0], "0123456789") != ""):
+		return &rejection{http.StatusBadRequest, "malformed content-length, or one that is not alone"}
+	case !chunked:
+		return &rejection{http.StatusNotImplemented, "transfer-encoding other than chunked"}
+	}
+	return nil
+}
+
+// lengths are the values of content-length.
+func (m *message) lengths() []string {
+	var all []string
+	for _, l := range m.lines {
+		if strings.EqualFold(l.Name, "content-length") {
+			all = append(all, strings.Trim(l.Value, " \t"))
+		}
+	}
+	return all
+}
+
 // target1 checks the request line's target, and takes an absolute one apart
 // (section 5 of the datapath reference).
 func (m *message) target1() *rejection {
 	bad := func(why string) *rejection { return &rejection{http.StatusBadRequest, why} }
 	switch {
-	case m.target == "" || !isVisible(m.target):
-		return bad("characters in the request target that are not allowed")
+	case !m.parses():
+		return bad("a request target that is neither a path nor a URL")
 	case m.method == http.MethodConnect:
-		if strings.HasPrefix(m.target, "/") {
+		match := connectTarget.FindStringSubmatch(m.target)
+		if match == nil || !portNumber(match[2]) {
 			return bad("CONNECT takes a host and port")
 		}
-	case m.target == "*" && m.method == http.MethodOptions:
-		return &rejection{http.StatusNotFound, "no path"}
+		m.authority = m.target
+	case strings.HasPrefix(m.target, "*"):
+		if m.method == http.MethodOptions {
+			return &rejection{http.StatusNotFound, "no path"}
+		}
+		return bad("a request target without a path")
 	case strings.HasPrefix(m.target, "/"):
 	default:
 		match := absoluteTarget.FindStringSubmatch(m.target)
-		if match == nil {
-			return bad("a request target without a path")
+		if match == nil || match[2] != "" && !portNumber(match[2]) {
+			return bad("malformed URL as request target")
 		}
-		m.authority, m.target = match[1], match[2]
-		if m.target == "" {
-			m.target = "/"
-		}
+		m.authority, m.target = match[1], cmp.Or(match[3], "/")
 		if !strings.HasPrefix(m.target, "/") {
 			return &rejection{http.StatusNotFound, "no path in an absolute request target"}
 		}
@@ -147,6 +213,18 @@ func (m *message) target1() *rejection {
 	}
 	return nil
 }
+
+// portNumber tells whether digits are a port.
+func portNumber(digits string) bool {
+	_, err := strconv.ParseUint(digits, 10, 16)
+	return err == nil
+}
+
+// isControl tells characters that no header value has.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// methodQuery is GET with a body, whose type must be told.
+const methodQuery = "QUERY"
 
 // http2 reads a request as Envoy's HTTP/2 codec does; what it does not accept
 // closes the connection (DP-21).
@@ -185,6 +263,9 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 			h.add(l.Name, l.Value)
 		}
 	}
+	if len(m.lengths()) > 1 {
+		return refuse("content-length twice")
+	}
 	if m.target == "*" {
 		return nil, &rejection{http.StatusNotFound, "no path"}
 	}
@@ -209,7 +290,7 @@ func refusedLine(l Line) string {
 	switch {
 	case !isToken(l.Name) || strings.ToLower(l.Name) != l.Name:
 		return "malformed header name"
-	case strings.ContainsFunc(l.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+	case strings.ContainsFunc(l.Value, isControl):
 		return "control characters in a header"
 	}
 	return ""

@@ -179,6 +179,10 @@ func (e *evaluation) allow() {
 		return
 	}
 	e.verdict.HTTPStatus = http.StatusOK
+	if h.Method == http.MethodConnect && e.chain.HTTP {
+		e.verdict.HTTPStatus, e.verdict.Reason = http.StatusNotFound, "no policy is against it, but sidecars lead CONNECT nowhere"
+		return
+	}
 	for _, l := range h.Headers {
 		if strings.EqualFold(l.Name, "content-type") && isGRPC(l.Value) {
 			zero := 0
@@ -204,6 +208,11 @@ func (e *evaluation) http() bool {
 		}
 		h.set(":path", path)
 		e.hasPath = true
+	}
+	if refused := h.refused(); refused != nil {
+		e.isGRPC = h.grpc()
+		e.reject(refused)
+		return false
 	}
 	h.tidy(e.chain.Terminates)
 	e.headers, e.isGRPC = h, h.grpc()
