@@ -60,11 +60,22 @@ func applySettings(cmd *cobra.Command) error {
 		if !v.IsSet(key) {
 			return
 		}
+		f.Annotations = map[string][]string{fromSettings: {origin}}
 		if err := setFlag(cmd.Flags(), f, v, key); err != nil {
 			problems = append(problems, fmt.Errorf("settings: %s: %w", origin, err))
 		}
 	})
 	return errors.Join(problems...)
+}
+
+// fromSettings marks the flags that the environment or the file has set.
+const fromSettings = "meshctl.dev/from-settings"
+
+// typed tells whether the command line itself gives a flag. Settings are for all
+// commands, and may set what one of them has no use for.
+func typed(cmd *cobra.Command, name string) bool {
+	f := cmd.Flags().Lookup(name)
+	return f != nil && f.Changed && f.Annotations[fromSettings] == nil
 }
 
 // sectionKey is where the file sets a flag: in the command's own section, in

@@ -88,7 +88,7 @@ func (f *injectorFlags) validate(cmd *cobra.Command) error {
 		return usagef(cmd, "--from-cluster and --inject-config exclude each other")
 	}
 	for _, name := range []string{"kubeconfig", "context"} {
-		if cmd.Flags().Changed(name) && !f.fromCluster {
+		if typed(cmd, name) && !f.fromCluster {
 			return usagef(cmd, "--%s is for --from-cluster", name)
 		}
 	}

@@ -50,12 +50,12 @@ printed before every document is done, and -o may name the input.`,
 				return usagef(cmd, "filename not specified (see --filename or -f)")
 			}
 			for _, name := range []string{"webhookConfig", "xds-address"} {
-				if cmd.Flags().Changed(name) {
+				if typed(cmd, name) {
 					return usagef(cmd, "--%s has an istiod inject; meshctl injects itself: give that istiod's ConfigMaps with --injectConfigFile, --valuesFile and --meshConfigFile", name)
 				}
 			}
 			for _, name := range []string{"kubeconfig", "context", "as", "injectConfigMapName", "meshConfigMapName"} {
-				o.injector.fromCluster = o.injector.fromCluster || cmd.Flags().Changed(name)
+				o.injector.fromCluster = o.injector.fromCluster || typed(cmd, name)
 			}
 			if o.injector.fromCluster && o.injector.injectConfig != "" {
 				o.injector.fromCluster = false // the files are all there is to read

@@ -85,7 +85,7 @@ func (o *policyTestOptions) complete(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	for _, name := range []string{"run", "fail-fast", "output", "jwks"} {
-		if cmd.Flags().Changed(name) {
+		if typed(cmd, name) {
 			return usagef(cmd, "--init writes a test file and runs none: leave out --%s", name)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -77,7 +76,7 @@ func (f *questionFlags) complete(cmd *cobra.Command) error {
 			tokens++
 		}
 	}
-	isHTTP := slices.ContainsFunc([]string{"method", "path", "host", "header", "xff", "http2", "grpc", "jwt", "claim", "token"}, cmd.Flags().Changed)
+	isHTTP := f.speaksHTTP()
 	switch {
 	case f.to == "":
 		return usagef(cmd, "no destination: give --to svc/NAME.NAMESPACE:PORT or --to deploy/NAME.NAMESPACE:PORT")
@@ -173,8 +172,8 @@ func (f *questionFlags) request(to policy.Callee) (*policy.HTTP, error) {
 
 func parseHeader(line string) (policy.Line, error) {
 	name, value, ok := strings.Cut(line, ":")
-	if name == "" && ok { // a pseudo-header
-		return policy.Line{}, fmt.Errorf("header %q: method, path and authority have flags of their own", line)
+	if ok && (name == "" || strings.EqualFold(name, "host")) { // a pseudo-header, or what is one
+		return policy.Line{}, fmt.Errorf("header %q: --method, --path and --host say what is called", line)
 	}
 	if !ok {
 		name, value, ok = strings.Cut(line, "=")
@@ -193,7 +192,8 @@ func (f *questionFlags) addToken(h *policy.HTTP) error {
 	case f.claims != nil:
 		token.Claims, err = f.claimed()
 	case f.token != "":
-		token, err = policy.ParseToken([]byte(f.token))
+		// Whatever it is goes out as it is: a bad one shows what becomes of it.
+		token = policy.Token{JWT: strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(f.token), "Bearer "))}
 	case f.claimsFile != "":
 		var text []byte
 		if text, err = os.ReadFile(f.claimsFile); err == nil {

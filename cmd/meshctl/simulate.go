@@ -84,7 +84,7 @@ func (o *simulateOptions) complete(cmd *cobra.Command) error {
 		return o.question.complete(cmd)
 	}
 	for _, name := range o.question.names() {
-		if cmd.Flags().Changed(name) {
+		if typed(cmd, name) {
 			return usagef(cmd, "--%s is for one request, and --requests reads many: leave one of them out", name)
 		}
 	}

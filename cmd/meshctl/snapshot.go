@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	meshconfig "istio.io/api/mesh/v1alpha1"
 
 	"github.com/meshctl/meshctl/internal/cluster"
+	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/inject"
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -77,7 +79,7 @@ func (f *snapshotFlags) validate(cmd *cobra.Command) error {
 		return nil
 	}
 	for _, name := range []string{"kubeconfig", "context", "revision", "istio-namespace"} {
-		if cmd.Flags().Changed(name) {
+		if typed(cmd, name) {
 			return usagef(cmd, "--%s is for --from-cluster", name)
 		}
 	}
@@ -130,7 +132,20 @@ func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStr
 	if err != nil {
 		return nil, err
 	}
-	return mesh.Build(loaded, o)
+	s, err := mesh.Build(loaded, o)
+	if err != nil {
+		return nil, err
+	}
+	return s, warn(streams.ErrOut, s)
+}
+
+// warn tells what may not be meant.
+func warn(w io.Writer, s *mesh.Snapshot) error {
+	var lines []string
+	for _, warning := range s.Warnings {
+		lines = append(lines, "warning: "+warning)
+	}
+	return printer.Lines(w, lines...)
 }
 
 // readMeshConfig reads a file, or a ConfigMap in it; it is nil for "".

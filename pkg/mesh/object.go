@@ -19,10 +19,11 @@ type Object struct {
 	Labels, Annotations map[string]string
 	Created             time.Time // zero if the manifest does not say
 
-	owner    string // "Kind/name" of the controller that made it, "" for none
-	text     json.RawMessage
-	document *manifest.Document
-	path     []string // to the object within the document
+	generated bool   // its name is left to the cluster
+	owner     string // "Kind/name" of the controller that made it, "" for none
+	text      json.RawMessage
+	document  *manifest.Document
+	path      []string // to the object within the document
 	// places are those of a document that many objects are in; nil if it has this
 	// one only.
 	places  func(path ...string) report.Location
@@ -75,6 +76,7 @@ type head struct {
 	Kind       string `json:"kind"`
 	Metadata   struct {
 		Name              string            `json:"name"`
+		GenerateName      string            `json:"generateName"`
 		Namespace         string            `json:"namespace"`
 		Labels            map[string]string `json:"labels"`
 		Annotations       map[string]string `json:"annotations"`
@@ -143,6 +145,7 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 	} else {
 		o.Location, o.places = r.places(path...), r.places
 	}
+	o.generated = h.Metadata.GenerateName != ""
 	for _, owner := range h.Metadata.OwnerReferences {
 		if owner.Controller {
 			o.owner = owner.Kind + "/" + owner.Name

@@ -40,6 +40,7 @@ type Snapshot struct {
 	Domain    string      // of the cluster's host names
 	Workloads []*Workload // sorted by namespace, kind and name
 	Services  []*Service  // the order in which Istio prefers them
+	Warnings  []string    // what is not wrong with the manifests, but may not be meant
 
 	namespaces      map[string]*Object
 	accounts        map[string]map[string]bool // by namespace
@@ -94,7 +95,7 @@ func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
 	objects, err := r.read(streams)
 	problems := []error{err}
 	kinds := slices.Concat(o.PodTemplates, KnownPodTemplates(), builtinPodTemplates())
-	for _, object := range objects {
+	for _, object := range s.keepLast(objects) {
 		problems = append(problems, s.add(object, kinds))
 	}
 	if err := errors.Join(problems...); err != nil {
@@ -110,10 +111,13 @@ func (s *Snapshot) add(o *Object, kinds []PodTemplate) error {
 	if !versioned {
 		group = ""
 	}
+	if err := checkAPI(o); err != nil {
+		return err
+	}
 	switch group {
-	case "security.istio.io":
+	case securityGroup:
 		return s.addSecurity(o)
-	case "networking.istio.io":
+	case networkingGroup:
 		return s.addNetworking(o)
 	case "":
 		if taken, err := s.addCore(o); taken {

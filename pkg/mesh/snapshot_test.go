@@ -137,7 +137,7 @@ func TestStrictDecoding(t *testing.T) {
 			}
 		})
 	}
-	_, err := build(t, policy("  rulez: []\n")+"---\n"+policy("  acton: DENY\n"))
+	_, err := build(t, policy("  rulez: []\n")+"---\n"+strings.Replace(policy("  acton: DENY\n"), "name: p", "name: q", 1))
 	if err == nil || strings.Count(err.Error(), "unknown field") != 2 {
 		t.Errorf("not all faults are told: %v", err)
 	}

@@ -99,7 +99,7 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 	a.Name = target.Workload.String()
 	if sent.refused != "" {
 		a.Verdict = Verdict{Outcome: Refused, Stage: ClientTLS, Reason: sent.refused}
-	} else if stop := s.withoutSidecar(target, sent); stop != nil {
+	} else if stop := withoutSidecar(target.Workload, a.Port, &sent.request, sent.speaksTLS); stop != nil {
 		a.Verdict = *stop
 		a.Trace = append(a.Trace, Step{Stage: Transport, Finding: stop.Reason, By: membershipCauses(target.Workload)})
 	} else {
@@ -119,8 +119,7 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 
 // withoutSidecar is the verdict where no sidecar of the mesh guards the port;
 // nil if one does.
-func (s *Simulator) withoutSidecar(target mesh.Endpoint, sent sent) *Verdict {
-	w := target.Workload
+func withoutSidecar(w *mesh.Workload, port uint32, r *Request, speaksTLS bool) *Verdict {
 	unknown := func(why string) *Verdict { return &Verdict{Outcome: Unknown, Stage: Transport, Reason: why} }
 	switch {
 	case w.IsGateway():
@@ -129,22 +128,22 @@ func (s *Simulator) withoutSidecar(target mesh.Endpoint, sent sent) *Verdict {
 		return unknown(w.String() + " is in ambient mode, which is outside of this model")
 	}
 	why := "no sidecar (" + w.Membership.Describe() + "): no policy is enforced"
-	annotation, bypasses := w.BypassesInbound(target.Port)
+	annotation, bypasses := w.BypassesInbound(int32(port)) //nolint:gosec // a port
 	if bypasses {
 		why = "the port bypasses the sidecar (" + annotation + "): no policy is enforced"
 	}
 	if w.Membership.Sidecar && !bypasses {
 		return nil
 	}
-	from := sent.request.From
+	from := r.From
 	switch {
-	case from.Identity != nil && sent.speaksTLS:
+	case from.Identity != nil && speaksTLS:
 		return &Verdict{Outcome: Refused, Stage: Transport, Reason: why + "; the client wants mTLS of the mesh, and the application's own TLS is none"}
-	case from.Identity != nil || from.TLS && !sent.speaksTLS:
+	case from.Identity != nil || from.TLS && !speaksTLS:
 		return &Verdict{Outcome: Refused, Stage: Transport, Reason: why + "; the client speaks TLS, which the application does not"}
 	}
 	v := &Verdict{Outcome: Allow, Stage: Transport, Reason: why}
-	if sent.request.HTTP != nil {
+	if r.HTTP != nil {
 		v.HTTPStatus = http.StatusOK
 	}
 	return v
@@ -171,7 +170,7 @@ type sent struct {
 func (s *Simulator) send(q *Question, cluster *Cluster, target mesh.Endpoint) sent {
 	out := sent{step: Step{Stage: ClientTLS}, request: Request{From: Client{IP: q.SourceIP, SNI: q.SNI}, HTTP: q.HTTP, Custom: q.Custom}}
 	if cluster != nil {
-		out.speaksTLS = cluster.Port.Protocol == mesh.HTTPS || cluster.Port.Protocol == mesh.TLS
+		out.speaksTLS = endsAtApplication(cluster.Port.Protocol)
 	}
 	id, why := s.identity(q.From)
 	switch {

@@ -27,6 +27,8 @@ type CustomStage struct {
 	// otherwise they get StatusOnError.
 	FailOpen      bool
 	StatusOnError int
+	// Unusable says why nobody can be asked; empty if somebody can.
+	Unusable string
 	// Authorizer is the provider as the mesh config has it; nil if it cannot be
 	// used.
 	Authorizer *meshconfig.MeshConfig_ExtensionProvider
@@ -64,6 +66,10 @@ func (b *stageBuilder) custom() []CustomStage {
 			key.dryRun = true
 		} else {
 			key.unusable = true
+			stage.Unusable = "the workload has CUSTOM policies of several providers, and istiod accepts one"
+			if len(names) == 1 {
+				stage.Unusable = unusable(b.snapshot, name)
+			}
 		}
 		stage.Denied = b.set(key)
 		all = append(all, stage)

@@ -205,7 +205,7 @@ func (s *Simulator) describePolicy(m *Model, p *mesh.AuthorizationPolicy) Author
 	if d.Action == "CUSTOM" {
 		d.Provider = p.Spec.GetProvider().GetName()
 		if _, usable := provider(s.snapshot, d.Provider); !usable {
-			d.Unusable = t.unusable(d.Provider)
+			d.Unusable = unusable(s.snapshot, d.Provider)
 		} else if len(m.HTTP.Custom) > 1 {
 			d.Unusable = "the workload has CUSTOM policies of several providers"
 		}

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // Evaluate decides one request, in Envoy's order (EV-1).
@@ -168,7 +166,7 @@ func (e *evaluation) refuse(reason string) {
 // TLS for one that does. A mesh certificate is none that it would ask for.
 func (e *evaluation) applicationEndsTLS() bool {
 	declared := e.model.Port(e.request.To.Port).Declared
-	return e.request.From.Identity == nil && declared != nil && (declared.Protocol == mesh.HTTPS || declared.Protocol == mesh.TLS)
+	return e.request.From.Identity == nil && declared != nil && endsAtApplication(declared.Protocol)
 }
 
 // allow is the application's answer.

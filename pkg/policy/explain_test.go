@@ -233,7 +233,7 @@ func TestTokensAndAuthorizersAreExplained(t *testing.T) {
 		{"nobody is asked", ask("ext"), []change{path("/y")}, `custom: no rule for the external authorizer "ext" matches`},
 		{"one is asked", ask("ext"), []change{custom("allow")}, `custom: the external authorizer "ext" is asked; its answer: allow` + askRule},
 		{"nobody says what it answers", ask("ext"), nil, `custom: the external authorizer "ext" is asked; its answer: not told` + askRule},
-		{"one that cannot be used", ask("old"), nil, `custom: the provider "old" cannot be used, so what its rules match is denied` + askRule},
+		{"one that cannot be used", ask("old"), nil, `custom: the provider "old" cannot be used, so what its rules match is denied: the mesh config has no extension provider old; it has ext` + askRule},
 		{"a dry run that got in", strings.Replace(ask("ext"), "namespace: shop}", "namespace: shop, annotations: {istio.io/dry-run: \"true\"}}", 1), nil, "custom: a dry-run CUSTOM policy denies what its rules match, and asks nobody" + askRule},
 		{"an address that nobody told", byAddress, []change{nobodySays, custom("deny")}, `custom: whether a rule for the external authorizer "ext" matches depends on the client's address (--source-ip, from.ip)` + askRule},
 	}

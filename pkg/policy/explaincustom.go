@@ -22,7 +22,7 @@ func (t *teller) provider(topic Topic, p *mesh.AuthorizationPolicy, selected []*
 	a, usable := provider(t.snapshot, name)
 	switch {
 	case !usable:
-		t.sayBy(topic, by, "%s wants to ask an external authorizer, but %s: what its rules match is denied.", whose, t.unusable(name))
+		t.sayBy(topic, by, "%s wants to ask an external authorizer, but %s: what its rules match is denied.", whose, unusable(t.snapshot, name))
 	case len(p.Spec.Rules) == 0:
 		t.sayBy(topic, by, "%s has no rules, so it never asks the external authorizer %s.", whose, shown(name))
 	default:
@@ -54,10 +54,10 @@ func (a authorizer) onError() string {
 }
 
 // unusable says why a provider cannot be used.
-func (t *teller) unusable(name string) string {
+func unusable(snapshot *mesh.Snapshot, name string) string {
 	var same []*meshconfig.MeshConfig_ExtensionProvider
 	var others []string
-	for _, p := range t.snapshot.Config.ExtensionProviders {
+	for _, p := range snapshot.Config.ExtensionProviders {
 		switch {
 		case p.Name == name:
 			same = append(same, p)
@@ -82,7 +82,7 @@ func (t *teller) unusable(name string) string {
 	switch {
 	case service == "":
 		return fmt.Sprintf("the extension provider %s is no external authorizer", shown(name))
-	case !serviceExists(t.snapshot, service):
+	case !serviceExists(snapshot, service):
 		return fmt.Sprintf("the files have no Service for the host %s of the extension provider %s", shown(service), shown(name))
 	}
 	return fmt.Sprintf("the settings of the extension provider %s are not valid", shown(name))

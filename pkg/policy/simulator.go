@@ -40,6 +40,11 @@ func (s *Simulator) Evaluate(r *Request) (Verdict, error) {
 	if w == nil {
 		return Verdict{}, s.unknownWorkload(r.To)
 	}
+	declared := s.Model(w).Port(r.To.Port).Declared
+	if stop := withoutSidecar(w, r.To.Port, r, declared != nil && endsAtApplication(declared.Protocol)); stop != nil {
+		stop.ID = r.ID
+		return *stop, nil
+	}
 	return s.Model(w).Evaluate(r), nil
 }
 

@@ -72,13 +72,9 @@ func FindSubject(s *mesh.Snapshot, text, namespace string) (Subject, error) {
 	case 0:
 		return Subject{}, unknownSubject(text, all)
 	}
-	var names, places []string
+	var names []string
 	for _, f := range found {
 		names = append(names, f.reference())
-		places = append(places, f.Object().Location.String())
-	}
-	if len(unique(names)) == 1 {
-		return Subject{}, fmt.Errorf("%s is in the manifests %d times: %s", names[0], len(names), both(places))
 	}
 	return Subject{}, fmt.Errorf("%s names several objects: say which with %s", text, either(unique(names)))
 }

@@ -28,7 +28,7 @@ func TestFindSubject(t *testing.T) {
 		{reference: "shop/app", err: "shop/app names several objects: say which with authorizationpolicy/app.shop or deployment/app.shop"},
 		{reference: "shop/viewer", err: "shop/viewer names several objects: say which with authorizationpolicy/viewer.shop or peerauthentication/viewer.shop"},
 		{reference: "pa/viewer", err: "pa/viewer names several objects: say which with peerauthentication/viewer.other or peerauthentication/viewer.shop"},
-		{reference: "ap/twice.shop", err: "authorizationpolicy/twice.shop is in the manifests 2 times: mesh.yaml:51:1 and mesh.yaml:56:1"},
+		{reference: "ap/twice.shop", want: "AuthorizationPolicy shop/twice"},
 		{reference: "ap/viewr.shop", err: "no ap/viewr.shop in the manifests; there are authorizationpolicy/viewer.shop, authorizationpolicy/app.shop, authorizationpolicy/twice.shop"},
 		{reference: "deploy/ap.shop", err: "no deploy/ap.shop in the manifests; there are deployment/app.shop"},
 		{reference: "shop/viewr", err: "no policy or workload shop/viewr in the manifests; there are authorizationpolicy/viewer.shop, peerauthentication/viewer.shop,"},

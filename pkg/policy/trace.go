@@ -196,7 +196,7 @@ func (e *evaluation) traceCustom(c *CustomStage, asks, denied, open *Rule) {
 		step.Finding = "a dry-run CUSTOM policy denies what its rules match, and asks nobody"
 		step.Matched = []*Rule{denied}
 	case denied != nil:
-		step.Finding = fmt.Sprintf("the provider %q cannot be used, so what its rules match is denied", c.Provider)
+		step.Finding = fmt.Sprintf("the provider %q cannot be used, so what its rules match is denied: %s", c.Provider, c.Unusable)
 		step.Matched = []*Rule{denied}
 	case asks != nil:
 		answer := e.request.Custom
@@ -235,6 +235,11 @@ func (e *evaluation) traceShadow(stage StageName, set *RuleSet, result *Shadow) 
 	}
 	step := Step{Stage: stage, Finding: "dry run: would be " + result.Result, Matched: set.all(&e.facts)}
 	step.By = causesOf(step.Matched)
+	if step.By == nil {
+		for _, p := range set.Policies {
+			step.By = append(step.By, causeOf(p.Object))
+		}
+	}
 	e.note(step)
 }
 

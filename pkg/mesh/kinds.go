@@ -1,0 +1,75 @@
+package mesh
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The API groups of Istio's objects that a snapshot reads, and the versions in
+// which their meaning is the same.
+const (
+	securityGroup   = "security.istio.io"
+	networkingGroup = "networking.istio.io"
+)
+
+func servedVersions(group string) []string {
+	if group == networkingGroup {
+		return []string{"v1", "v1beta1", "v1alpha3"}
+	}
+	return []string{"v1", "v1beta1"}
+}
+
+// securityKinds are those that a mistake in their group would leave out, and a
+// mesh open. Other projects have kinds of these names in groups of their own.
+func securityKinds() []string {
+	return []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"}
+}
+
+// successor is what took the place of a kind that Istio no longer has.
+func successor(kind string) string {
+	return map[string]string{
+		"Policy": "PeerAuthentication and RequestAuthentication", "MeshPolicy": "PeerAuthentication in the root namespace",
+		"ServiceRole": "AuthorizationPolicy", "ServiceRoleBinding": "AuthorizationPolicy",
+		"ClusterRbacConfig": "AuthorizationPolicy", "RbacConfig": "AuthorizationPolicy",
+	}[kind]
+}
+
+// checkAPI refuses Istio's kinds under an API version that no cluster serves:
+// kubectl would refuse them, and without them a mesh means something else.
+func checkAPI(o *Object) error {
+	group, version, versioned := strings.Cut(o.APIVersion, "/")
+	known := group == securityGroup || group == networkingGroup
+	at := []string{"apiVersion"}
+	switch {
+	case known && versioned && slices.Contains(servedVersions(group), version):
+		if o.Name == "" && !o.generated {
+			return o.fault([]string{"metadata"}, "give it metadata.name", fmt.Errorf("%s has no name", o.Kind))
+		}
+		return nil
+	case known:
+		return o.fault(at, "expected "+group+"/"+strings.Join(servedVersions(group), ", "), fmt.Errorf("unknown version %q", o.APIVersion))
+	case strings.HasSuffix(group, ".istio.io") && successor(o.Kind) != "":
+		return o.fault(at, "write "+successor(o.Kind)+" instead", fmt.Errorf("Istio no longer has %s of %s", o.Kind, o.APIVersion))
+	case slices.Contains(securityKinds(), o.Kind) && (group == "v1" || group == "" || strings.Contains(group, "istio")):
+		return o.fault(at, "expected "+securityGroup+"/v1", fmt.Errorf("%s is no kind of %q", o.Kind, o.APIVersion))
+	}
+	return nil
+}
+
+// keepLast leaves of objects that name the same thing the one that comes last,
+// as kubectl apply does, and says so.
+func (s *Snapshot) keepLast(objects []*Object) []*Object {
+	last := map[string]*Object{}
+	key := func(o *Object) string {
+		group, _, _ := strings.Cut(o.APIVersion, "/")
+		return strings.Join([]string{group, o.Kind, o.Namespace, o.Name}, "\x00")
+	}
+	for _, o := range objects {
+		if before := last[key(o)]; before != nil && o.Name != "" {
+			s.Warnings = append(s.Warnings, fmt.Sprintf("%s: %s stands at %s too: the last one counts, as with kubectl apply", o.Location, o, before.Location))
+		}
+		last[key(o)] = o
+	}
+	return slices.DeleteFunc(objects, func(o *Object) bool { return o.Name != "" && last[key(o)] != o })
+}
