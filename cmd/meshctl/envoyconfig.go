@@ -41,7 +41,7 @@ writes them. Secrets are named, never shown.
 
 Addresses that a cluster would assign are made up: the same name always gets the
 same address. Istio's own telemetry extensions, tracing, access logs and
-EnvoyFilters are left out.
+EnvoyFilters are left out; -v says everything that is.
 
 One workload is one document; several are a List. -o files=DIRECTORY writes
 DIRECTORY/NAMESPACE/NAME/{listeners,clusters,routes,endpoints}.json.
@@ -62,6 +62,7 @@ Exit status: 0 done; 2 the input cannot be read or names what is not there.`,
 		},
 	}
 	o.snapshot.register(cmd)
+	cmd.Flags().Lookup("verbose").Usage = "list the files that were skipped, and what configurations leave out"
 	cmd.Flags().StringArrayVar(&o.workloads, "workload", nil, "workload to configure: NAMESPACE/NAME or KIND/NAME.NAMESPACE; repeatable")
 	cmd.Flags().BoolVar(&o.all, "all", false, "configure all workloads that have a sidecar")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "json", "form: json, yaml, or files=DIRECTORY (four files a workload)")
@@ -96,6 +97,13 @@ func (o *envoyConfigOptions) run(ctx context.Context) error {
 	workloads, err := o.pick(snapshot)
 	if err != nil {
 		return err
+	}
+	if o.snapshot.input.verbose {
+		for _, what := range envoy.LeftOut(snapshot) {
+			if err := printer.Lines(o.streams.ErrOut, "left out: "+what); err != nil {
+				return err
+			}
+		}
 	}
 	generator := envoy.NewGenerator(snapshot, policy.NewSimulator(snapshot))
 	configs := make([]*envoy.Config, len(workloads))

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -147,6 +148,7 @@ func (p *pool) take(name string) (string, error) {
 		n = (n + 1) % p.size
 	}
 	p.taken[n] = true
-	v := p.base() + n
-	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}).String(), nil //nolint:gosec // the bytes of a word
+	var address [4]byte
+	binary.BigEndian.PutUint32(address[:], p.base()+n)
+	return netip.AddrFrom4(address).String(), nil
 }

@@ -205,7 +205,9 @@ func (set *listenerSet) add(l serviceListener) {
 			kind = sniffingListener // what is not HTTP passes through
 		}
 		if current == nil || !current.speaksFirst(l.port.Protocol) {
-			set.byAddress[at] = &mergedListener{l.bind, at.port, kind, l.port.Protocol, chains, false, l.onPod}
+			begun := &mergedListener{bind: l.bind, port: at.port, kind: kind, first: l.port.Protocol, onPod: l.onPod}
+			begun.merge(chains)
+			set.byAddress[at] = begun
 		}
 	case current.kind != tcpListener && kind != tcpListener, current.speaksFirst(l.port.Protocol):
 	default:

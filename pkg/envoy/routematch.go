@@ -92,9 +92,11 @@ func textMatch(m *networking.StringMatch) policy.StringMatch {
 	case *networking.StringMatch_Prefix:
 		return policy.StringMatch{Form: policy.Prefix, Value: t.Prefix}
 	case *networking.StringMatch_Regex:
-		return policy.StringMatch{Form: policy.Regex, Value: t.Regex}
+		if !isThere(m) {
+			return policy.StringMatch{Form: policy.Regex, Value: t.Regex}
+		}
 	}
-	return policy.StringMatch{Form: policy.Prefix}
+	return policy.StringMatch{Form: policy.NonEmpty}
 }
 
 func headerMatch(name string, m *networking.StringMatch) *routev3.HeaderMatcher {

@@ -199,8 +199,31 @@ func (e Endpoint) Labels() map[string]string {
 	return e.Entry.GetLabels()
 }
 
-// Endpoints are the endpoints of a service's port, in the order of workloads.
+// Endpoints are the endpoints of a service's port, in the order of workloads;
+// those of its namesakes count too, where the port has the same name.
 func (s *Snapshot) Endpoints(service *Service, p ServicePort) []Endpoint {
+	all := s.ownEndpoints(service, p)
+	for _, v := range s.Namesakes(service)[1:] {
+		if i := slices.IndexFunc(v.Ports, func(other ServicePort) bool { return other.Name == p.Name }); i >= 0 {
+			all = append(all, s.ownEndpoints(v, v.Ports[i])...)
+		}
+	}
+	return all
+}
+
+// Namesakes are a service and the others that have its host name in its
+// namespace: a ServiceEntry may add endpoints to a Service, or to another one.
+func (s *Snapshot) Namesakes(service *Service) []*Service {
+	all := []*Service{service}
+	for _, v := range s.hosts[service.Hostname] {
+		if v != service && v.Namespace == service.Namespace && v.Resolution != Alias {
+			all = append(all, v)
+		}
+	}
+	return all
+}
+
+func (s *Snapshot) ownEndpoints(service *Service, p ServicePort) []Endpoint {
 	var all []Endpoint
 	for _, w := range s.Selected(service) {
 		if number := w.Port(p); number != 0 {

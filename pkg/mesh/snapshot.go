@@ -41,6 +41,8 @@ type Snapshot struct {
 	Workloads []*Workload // sorted by namespace, kind and name
 	Services  []*Service  // the order in which Istio prefers them
 	Warnings  []string    // what is not wrong with the manifests, but may not be meant
+	// EnvoyFilters are named only: what they do to a proxy is not known here.
+	EnvoyFilters []*Object
 
 	namespaces      map[string]*Object
 	accounts        map[string]map[string]bool // by namespace
@@ -197,8 +199,11 @@ func (s *Snapshot) addNetworking(o *Object) error {
 			s.Workloads = append(s.Workloads, w)
 		}
 		return err
-	case "EnvoyFilter", "ProxyConfig":
-		return nil // they change what this model is about, but not in words that it knows
+	case "EnvoyFilter":
+		s.EnvoyFilters = append(s.EnvoyFilters, o)
+		return nil
+	case "ProxyConfig":
+		return nil // it sets images, threads and variables
 	}
 	return unknownKind(o, "DestinationRule", "EnvoyFilter", "Gateway", "ProxyConfig", "ServiceEntry", "Sidecar", "VirtualService", "WorkloadEntry", "WorkloadGroup")
 }

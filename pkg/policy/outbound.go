@@ -155,7 +155,7 @@ func subsetKey(port mesh.ServicePort, subset string, service *mesh.Service) stri
 // knows of namespaces and the mesh only (PA-11, DR-10).
 func (o *Outbound) serviceMode(c *Cluster, passesThrough bool) Mode {
 	if passesThrough {
-		endpoints := o.snapshot.Endpoints(c.Service, c.Port)
+		endpoints := slices.DeleteFunc(o.snapshot.Endpoints(c.Service, c.Port), func(e mesh.Endpoint) bool { return e.Workload != nil && e.Workload.Replicas == 0 })
 		if len(endpoints) == 0 || slices.ContainsFunc(endpoints, func(e mesh.Endpoint) bool { return !e.ClaimsTLS() }) {
 			return Disable
 		}
@@ -169,21 +169,23 @@ func (o *Outbound) serviceMode(c *Cluster, passesThrough bool) Mode {
 	return mode
 }
 
-// names are the identities of all endpoints of a service and those that its
+// names are the identities of all endpoints that run of a service and those that its
 // annotations add, under every name of the trust domain, sorted (DR-21).
 func (o *Outbound) names(service *mesh.Service) []string {
 	names := map[string]bool{}
 	for _, account := range service.Accounts {
 		names[account] = true
 	}
-	for _, w := range o.snapshot.Selected(service) {
-		if account := o.snapshot.Account(service, mesh.Endpoint{Workload: w}); account != "" {
-			names[account] = true
+	for _, v := range o.snapshot.Namesakes(service) {
+		for _, w := range o.snapshot.Selected(v) {
+			if account := o.snapshot.Account(v, mesh.Endpoint{Workload: w}); account != "" && w.Replicas > 0 {
+				names[account] = true
+			}
 		}
-	}
-	for _, entry := range service.Entry.GetEndpoints() {
-		if account := o.snapshot.Account(service, mesh.Endpoint{Entry: entry}); account != "" {
-			names[account] = true
+		for _, entry := range v.Entry.GetEndpoints() {
+			if account := o.snapshot.Account(v, mesh.Endpoint{Entry: entry}); account != "" {
+				names[account] = true
+			}
 		}
 	}
 	return expandDomains(names, o.snapshot.Config.TrustDomainAliases)
