@@ -1,13 +1,16 @@
 package envoy
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	uritemplate "github.com/envoyproxy/go-control-plane/envoy/extensions/path/match/uri_template/v3"
@@ -62,6 +65,9 @@ func either(words []string) string {
 }
 
 const anything = "anything"
+
+// keysOf begins the note of keys that only istiod can fetch.
+const keysOf = "keys of "
 
 func permissionWords(x *rbacv3.Permission) string {
 	switch r := x.GetRule().(type) {
@@ -184,20 +190,19 @@ func metadataWords(m *matcherv3.MetadataMatcher) string {
 	return name + " " + either(valueWords(m.Value))
 }
 
-// valueWords are the alternatives of a value. A text and a text in a list are
-// said once.
+// valueWords are the alternatives of a value.
 func valueWords(v *matcherv3.ValueMatcher) []string {
 	switch p := v.GetMatchPattern().(type) {
 	case *matcherv3.ValueMatcher_StringMatch:
 		return []string{textWords(p.StringMatch)}
 	case *matcherv3.ValueMatcher_ListMatch:
-		return valueWords(p.ListMatch.GetOneOf())
+		return []string{"a list with " + either(valueWords(p.ListMatch.GetOneOf()))}
 	case *matcherv3.ValueMatcher_OrMatch:
-		var all []string
-		for _, x := range p.OrMatch.GetValueMatchers() {
-			all = append(all, valueWords(x)...)
+		all := p.OrMatch.GetValueMatchers()
+		if len(all) == 2 && all[0].GetListMatch() != nil && slices.Equal(valueWords(all[0].GetListMatch().GetOneOf()), valueWords(all[1])) {
+			return []string{either(valueWords(all[1])) + ", or a list with it"}
 		}
-		return sortedSet(all)
+		return wordsOf(all, func(v *matcherv3.ValueMatcher) string { return either(valueWords(v)) })
 	}
 	return []string{rawWords(v)}
 }
@@ -215,4 +220,83 @@ func rawWords(m proto.Message) string {
 	}
 	text, _ = json.Marshal(value) // came from JSON
 	return string(text)
+}
+
+// ChainWords says what a filter chain takes, in full.
+func ChainWords(m *listenerv3.FilterChainMatch) string {
+	rest := &listenerv3.FilterChainMatch{}
+	if m != nil {
+		rest = proto.CloneOf(m)
+	}
+	words := []string{":*"}
+	if m.GetDestinationPort() != nil {
+		words[0] = fmt.Sprintf(":%d", m.GetDestinationPort().GetValue())
+	}
+	switch m.GetTransportProtocol() {
+	case "":
+	case "raw_buffer":
+		words = append(words, "plaintext")
+	default:
+		words = append(words, m.GetTransportProtocol())
+	}
+	if all := m.GetApplicationProtocols(); len(all) > 0 {
+		words = append(words, strings.Join(slices.Sorted(slices.Values(all)), ","))
+	}
+	for _, c := range m.GetPrefixRanges() {
+		words = append(words, "to "+blockWords(c))
+	}
+	for _, name := range slices.Sorted(slices.Values(m.GetServerNames())) {
+		words = append(words, "for "+name)
+	}
+	rest.DestinationPort, rest.TransportProtocol, rest.ApplicationProtocols, rest.PrefixRanges, rest.ServerNames = nil, "", nil, nil, nil
+	if proto.Size(rest) > 0 {
+		words = append(words, rawWords(rest))
+	}
+	return strings.Join(words, " ")
+}
+
+// AddressWords is an address as people write it.
+func AddressWords(a *corev3.Address) string {
+	switch {
+	case a.GetSocketAddress() != nil:
+		s := a.GetSocketAddress()
+		port := strconv.Itoa(int(s.GetPortValue()))
+		if s.GetNamedPort() != "" {
+			port = s.GetNamedPort()
+		}
+		return net.JoinHostPort(s.GetAddress(), port)
+	case a.GetPipe() != nil:
+		return "unix://" + a.GetPipe().GetPath()
+	case a.GetEnvoyInternalAddress() != nil:
+		return "internal " + a.GetEnvoyInternalAddress().GetServerListenerName() + " " + a.GetEnvoyInternalAddress().GetEndpointId()
+	}
+	return "no address"
+}
+
+// KeySetWords says which keys a provider has, not the keys: one may be secret.
+func KeySetWords(s *corev3.DataSource) string {
+	text := s.GetInlineString()
+	if text == "" {
+		text = string(s.GetInlineBytes())
+	}
+	var set struct {
+		Keys []struct {
+			ID string `json:"kid"`
+		} `json:"keys"`
+	}
+	switch {
+	case s.GetFilename() != "":
+		return "keys in " + s.GetFilename()
+	case s.GetEnvironmentVariable() != "":
+		return "keys in $" + s.GetEnvironmentVariable()
+	case strings.HasPrefix(text, keysOf):
+		return text
+	case json.Unmarshal([]byte(text), &set) != nil:
+		return "keys that cannot be read"
+	}
+	var ids []string
+	for _, k := range set.Keys {
+		ids = append(ids, cmp.Or(k.ID, "(no id)"))
+	}
+	return fmt.Sprintf("%d keys: %s", len(set.Keys), strings.Join(ids, ", "))
 }
