@@ -13,6 +13,6 @@ func newEnvoyCmd(streams genericiooptions.IOStreams) *cobra.Command {
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newEnvoyConfigCmd(streams, nil), newEnvoyDiffCmd(streams, nil), newEnvoyEvalCmd(streams, nil))
+	cmd.AddCommand(newEnvoyConfigCmd(streams, nil), newEnvoyDiffCmd(streams, nil), newEnvoyEvalCmd(streams, nil), newEnvoyShowCmd(streams, nil))
 	return cmd
 }
