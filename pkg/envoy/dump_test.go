@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -234,7 +235,9 @@ func TestParseConfigErrors(t *testing.T) {
 }
 
 func FuzzDump(f *testing.F) {
-	for _, text := range forms(f, generate(f, cartPolicies)) {
+	c := generate(f, cartPolicies)
+	small := &envoy.Config{Workload: c.Workload, Routes: c.Routes[:1], Endpoints: c.Endpoints[:1]}
+	for _, text := range forms(f, small) { // large seeds make a slow search
 		f.Add(text)
 	}
 	f.Add([]byte(`{"staticResources": {"listeners": [{"name": "x"}]}, "node": {"id": "a~b~c.d~e"}}`))
@@ -262,4 +265,37 @@ func FuzzDump(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Whatever happens to a file, it is read or its fault is told.
+func TestDamaged(t *testing.T) {
+	t.Parallel()
+	c := generate(t, cartPolicies)
+	small := &envoy.Config{Workload: c.Workload, Listeners: c.Listeners[len(c.Listeners)-1:], Clusters: c.Clusters[:2], Routes: c.Routes[:1], Endpoints: c.Endpoints[:1]}
+	faults := 0
+	for name, text := range forms(t, small) {
+		r := rand.New(rand.NewPCG(1, uint64(len(text))))
+		for range 150 {
+			damaged := bytes.Clone(text)
+			for range 1 + r.IntN(3) {
+				damaged[r.IntN(len(damaged))] = "{}[]\",:0a\\\n"[r.IntN(11)]
+			}
+			if r.IntN(3) == 0 {
+				damaged = damaged[:r.IntN(len(damaged))]
+			}
+			all, err := envoy.ParseConfig(name, damaged)
+			var input *report.InputError
+			switch {
+			case err == nil && len(all) == 0:
+				t.Fatalf("nothing was read of %s", damaged)
+			case err != nil && !errors.As(err, &input):
+				t.Fatalf("%s: an error without a place: %v", name, err)
+			case err != nil:
+				faults++
+			}
+		}
+	}
+	if faults == 0 {
+		t.Error("no damage was noticed")
+	}
 }

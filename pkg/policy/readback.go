@@ -50,7 +50,11 @@ func TemplateMatch(template string) (_ StringMatch, ok bool) {
 // NewRequirement asks for tokens of some providers, which need no Policy. They
 // come in Envoy's order.
 func NewRequirement(providers []Provider, now time.Time) *Requirement {
-	return &Requirement{Providers: slices.Clone(providers), now: now}
+	all := slices.Clone(providers)
+	for i := range all {
+		all[i].prepare()
+	}
+	return &Requirement{Providers: all, now: now}
 }
 
 // Takes is the filter chain that takes a request; nil for none.

@@ -3,8 +3,10 @@ package diff
 import (
 	"cmp"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -104,9 +106,6 @@ func (r *Result) Looser() bool {
 // Compare finds the differences. Where each side has one configuration they are
 // compared whatever their names.
 func Compare(before, after Side) *Result {
-	c := &comparison{
-		tables: tables{specials(), sets()}, items: map[proto.Message]*item{}, texts: map[proto.Message]string{}, pairs: map[[2]proto.Message][]Change{},
-	}
 	olds, news := byName(before.Dumps), byName(after.Dumps)
 	if len(before.Dumps) == 1 && len(after.Dumps) == 1 {
 		name := cmp.Or(after.Dumps[0].Workload, before.Dumps[0].Workload)
@@ -114,17 +113,22 @@ func Compare(before, after Side) *Result {
 	}
 	all := maps.Clone(olds)
 	maps.Copy(all, news)
-	r := &Result{}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		w := c.workload(name, olds[name], news[name])
-		if len(w.Changes) == 0 {
-			continue
-		}
-		n := &narrator{name: name, before: before.Models[name], after: after.Models[name]}
-		w.Intents = n.tell(summarize(olds[name]), summarize(news[name]), &w)
-		r.Workloads = append(r.Workloads, w)
+	names := slices.Sorted(maps.Keys(all))
+	found := make([]Workload, len(names))
+	workers := min(runtime.GOMAXPROCS(0), len(names))
+	var wait sync.WaitGroup
+	for first := range workers {
+		wait.Go(func() {
+			c := newComparison() // each reads what is shared for itself
+			for i := first; i < len(names); i += workers {
+				name := names[i]
+				n := &narrator{name: name, before: before.Models[name], after: after.Models[name]}
+				found[i] = c.workload(n, olds[name], news[name])
+			}
+		})
 	}
-	return r
+	wait.Wait()
+	return &Result{slices.DeleteFunc(found, func(w Workload) bool { return len(w.Changes) == 0 })}
 }
 
 func byName(all []*envoy.Dump) map[string]*envoy.Dump {
@@ -187,8 +191,14 @@ func listenerKind(l *listenerv3.Listener) string {
 	return "listener"
 }
 
-func (c *comparison) workload(name string, before, after *envoy.Dump) Workload {
-	w := Workload{Name: name, Op: Changed}
+func newComparison() *comparison {
+	return &comparison{
+		tables: tables{specials(), sets()}, items: map[proto.Message]*item{}, texts: map[proto.Message]string{}, pairs: map[[2]proto.Message][]Change{},
+	}
+}
+
+func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
+	w := Workload{Name: n.name, Op: Changed}
 	switch {
 	case before == nil:
 		w.Op = Added
@@ -201,11 +211,15 @@ func (c *comparison) workload(name string, before, after *envoy.Dump) Workload {
 	for _, key := range slices.Sorted(maps.Keys(all)) {
 		w.Changes = append(w.Changes, c.pair(olds[key], news[key])...)
 	}
-	w.Changes = append(w.Changes, secrets(before, after)...)
-	t := newTagger(before, after)
+	if w.Changes = append(w.Changes, secrets(before, after)...); len(w.Changes) == 0 {
+		return w
+	}
+	was, is := summarize(before), summarize(after)
+	t := tagger{was, is}
 	for i := range w.Changes {
 		w.Changes[i].Tags = t.tags(&w.Changes[i])
 	}
+	w.Intents = n.tell(was, is, &w)
 	return w
 }
 

@@ -5,17 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/meshctl/meshctl/pkg/envoy"
 )
 
 // tagger tags the changes of one workload.
 type tagger struct {
 	before, after *summary // nil if the side does not have the workload
-}
-
-func newTagger(before, after *envoy.Dump) *tagger {
-	return &tagger{summarize(before), summarize(after)}
 }
 
 // tags are those of a change, each once.
