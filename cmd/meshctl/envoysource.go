@@ -194,7 +194,7 @@ func committedTree(ctx context.Context, r repository, object string) (fs.FS, err
 
 // side renders the workloads that were asked for.
 func (f *sourceFlags) side(s *source, only map[string]bool) (diff.Side, error) {
-	side := diff.Side{Models: map[string]*policy.Model{}}
+	side := diff.Side{}
 	wanted := func(name string) bool { return only == nil || only[name] }
 	for _, d := range s.dumps {
 		if wanted(d.Workload) || len(s.dumps) == 1 && d.Workload == "" {
@@ -204,6 +204,7 @@ func (f *sourceFlags) side(s *source, only map[string]bool) (diff.Side, error) {
 	if s.snapshot == nil {
 		return side, nil
 	}
+	side.Models = map[string]*policy.Model{}
 	simulator := policy.NewSimulator(s.snapshot)
 	generator := envoy.NewGenerator(s.snapshot, simulator)
 	for _, w := range s.snapshot.Workloads {

@@ -119,7 +119,7 @@ func Compare(before, after Side) *Result {
 	var wait sync.WaitGroup
 	for first := range workers {
 		wait.Go(func() {
-			c := newComparison() // each reads what is shared for itself
+			c := newComparison((before.Models == nil) != (after.Models == nil)) // each reads what is shared for itself
 			for i := first; i < len(names); i += workers {
 				name := names[i]
 				n := &narrator{name: name, before: before.Models[name], after: after.Models[name]}
@@ -191,9 +191,9 @@ func listenerKind(l *listenerv3.Listener) string {
 	return "listener"
 }
 
-func newComparison() *comparison {
+func newComparison(withoutExtensions bool) *comparison {
 	return &comparison{
-		tables: tables{specials(), sets()}, items: map[proto.Message]*item{}, texts: map[proto.Message]string{}, pairs: map[[2]proto.Message][]Change{},
+		tables: tables{specials(), sets(), withoutExtensions}, items: map[proto.Message]*item{}, texts: map[proto.Message]string{}, pairs: map[[2]proto.Message][]Change{},
 	}
 }
 

@@ -242,3 +242,23 @@ func TestWorkloads(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// Istio's own filters are not rendered, so they are no difference to what is; to
+// another dump they are (EC-131, EC-140).
+func TestOwnExtensions(t *testing.T) {
+	t.Parallel()
+	read := func(filters string) []*envoy.Dump {
+		all, err := envoy.ParseConfig("l.json", []byte(`[{"name": "in", "trafficDirection": "INBOUND", "filterChains": [{"filters": [`+filters+`]}]}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	with, without := read(`{"name": "istio.alpn", "typedConfig": {"@type": "type.googleapis.com/istio.envoy.config.filter.http.alpn.v2alpha1.FilterConfig"}}`), read("")
+	if r := diff.Compare(diff.Side{Dumps: with}, diff.Side{Dumps: without, Models: map[string]*policy.Model{"": {}}}); !r.Same() {
+		t.Errorf("%+v", r)
+	}
+	if r := diff.Compare(diff.Side{Dumps: with}, diff.Side{Dumps: without}); r.Same() {
+		t.Error("no difference between two dumps")
+	}
+}

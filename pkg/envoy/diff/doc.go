@@ -6,6 +6,9 @@
 // virtual host and a cluster by name, a route by name or match, an endpoint by
 // workload and port or by address, a secret by name. Secrets are never shown.
 //
+// Where one side is rendered from manifests and the other is not, Istio's own
+// filters (stats, metadata exchange, ALPN) are left out: manifests have none.
+//
 // Each change is tagged:
 //
 //	looser    lets in what was refused, or may: all that is not understood is taken for it

@@ -36,6 +36,14 @@ func plain(text string) field { return field{text, text} }
 type tables struct {
 	specials map[protoreflect.FullName]special
 	sets     map[protoreflect.FullName]bool
+	// withoutExtensions leaves out Istio's own filters: one side is rendered from
+	// manifests, which have none (EC-131, EC-140).
+	withoutExtensions bool
+}
+
+// skips tells whether a filter is left out.
+func (t *tables) skips(name string) bool {
+	return t.withoutExtensions && (name == "istio.stats" || name == "istio.metadata_exchange" || name == "istio.alpn")
 }
 
 func newItem(t *tables, kind, key string) *item {

@@ -101,10 +101,16 @@ func listenerFilter(it *item, _ string, f *listenerv3.ListenerFilter) {
 }
 
 func networkFilter(it *item, _ string, f *listenerv3.Filter) {
+	if it.skips(f.Name) {
+		return
+	}
 	it.ordered("filter", filterKey(f.Name, f.GetTypedConfig())).add("", f.ProtoReflect())
 }
 
 func httpFilter(it *item, _ string, f *hcmv3.HttpFilter) {
+	if it.skips(f.Name) {
+		return
+	}
 	it.ordered("filter", filterKey(f.Name, f.GetTypedConfig())).add("", f.ProtoReflect())
 }
 
@@ -185,6 +191,9 @@ func socketMatch(it *item, _ string, m *clusterv3.Cluster_TransportSocketMatch) 
 }
 
 func clusterFilter(it *item, _ string, f *clusterv3.Filter) {
+	if it.skips(f.Name) {
+		return
+	}
 	it.ordered("filter", f.Name).add("", f.ProtoReflect())
 }
 
