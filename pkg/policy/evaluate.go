@@ -68,7 +68,7 @@ func (e *evaluation) run() {
 // approach takes the request to its policies. It is nil if it does not get there.
 func (e *evaluation) approach() *Stages {
 	r := e.request
-	e.facts = facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP)}
+	e.facts = facts{port: r.To.Port, direct: address(r.From.IP), local: address(r.To.IP), unknown: setOf(Unread)}
 	e.remote = e.direct
 	if r.From.IP == "" {
 		e.unknown |= setOf(PeerAddress) | setOf(ClientAddress)

@@ -52,6 +52,7 @@ const (
 	URLPath                         // normalized, without query (AP-46)
 	TokenClaim                      // of the token's payload; Keys lead to it (AP-39)
 	FilterMetadata                  // of another filter, which is never known here (AP-56)
+	Unread                          // what a configuration has and is not understood here: never known
 )
 
 // Test is one matcher on one attribute.
@@ -182,7 +183,7 @@ func (t *Test) matches(f *facts) bool {
 	case TokenClaim:
 		return t.claim(f.claim(t.Keys))
 	}
-	return false // FilterMetadata: no filter here writes any
+	return false // FilterMetadata: no filter here writes any; Unread is not asked
 }
 
 // line tells whether some line of the header matches.

@@ -46,12 +46,17 @@ func (o Options) providers(p *mesh.RequestAuthentication) []Provider {
 		if rule != nil {
 			provider := Provider{Policy: p, Index: i, Rule: rule}
 			provider.Keys, provider.KeysErr = o.keys(rule)
-			provider.fromHeaders, provider.params, provider.cookies = provider.locations()
-			provider.spaced = append([]string{"scope", "permission"}, rule.SpaceDelimitedClaims...)
+			provider.prepare()
 			all = append(all, provider)
 		}
 	}
 	return all
+}
+
+// prepare notes what is the same for all requests.
+func (p *Provider) prepare() {
+	p.fromHeaders, p.params, p.cookies = p.locations()
+	p.spaced = append([]string{"scope", "permission"}, p.Rule.SpaceDelimitedClaims...)
 }
 
 // requirement sorts rules by issuer; nil without any.

@@ -300,6 +300,7 @@ func (e *evaluation) unknownNames(r *Rule) string {
 		{PeerAddress, "the client's address (--source-ip, from.ip)"},
 		{ClientAddress, "the address of the original client (--xff or --source-ip)"},
 		{LocalAddress, "the workload's address (--destination-ip, to.ip)"},
+		{Unread, "a matcher that is not understood here"},
 	} {
 		if asked&e.unknown&setOf(known.attribute) != 0 {
 			names = append(names, known.name)

@@ -1,0 +1,364 @@
+package diff
+
+import (
+	"cmp"
+	"maps"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/policy"
+)
+
+// Op is what happened to a part of the configuration.
+type Op string
+
+// The operations.
+const (
+	Added   Op = "added"
+	Removed Op = "removed"
+	Changed Op = "changed"
+)
+
+// Tag is what a change does.
+type Tag string
+
+// The tags.
+const (
+	Looser   Tag = "looser"
+	Tighter  Tag = "tighter"
+	Routing  Tag = "routing"
+	Cosmetic Tag = "cosmetic"
+)
+
+// Side is one of the two that are compared.
+type Side struct {
+	Dumps []*envoy.Dump
+	// Models are the enforcement models by workload, if the side was generated
+	// from manifests: they name causes.
+	Models map[string]*policy.Model
+}
+
+// Result is how the new side differs from the old one, by workload.
+type Result struct {
+	Workloads []Workload `json:"workloads"`
+}
+
+// Workload is how the configuration of one sidecar differs.
+type Workload struct {
+	Name    string   `json:"workload"`
+	Op      Op       `json:"op"` // Changed, if both sides have it
+	Intents []Intent `json:"intents"`
+	Changes []Change `json:"changes"`
+}
+
+// Change is a part that is new, gone or other than it was.
+type Change struct {
+	Op     Op       `json:"op"`
+	Kind   string   `json:"kind"` // such as chain, filter, rule, cluster
+	Key    []string `json:"key"`  // the parts that lead to it, then itself
+	Fields []Field  `json:"fields,omitempty"`
+	Tags   []Tag    `json:"tags"`
+}
+
+// Field is a value of a part. Before is empty for a new one, After for one that
+// is gone. Secrets read "(secret)" on both sides.
+type Field struct {
+	Path   string `json:"path"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+// Intent is what changes mean, in words.
+type Intent struct {
+	Text  string        `json:"text"`
+	Tag   Tag           `json:"tag"`
+	Cause *policy.Cause `json:"cause,omitempty"`
+}
+
+// String is the text and why it is so.
+func (i Intent) String() string {
+	if i.Cause == nil {
+		return i.Text
+	}
+	return i.Text + ", because " + because(i.Cause)
+}
+
+// Same tells whether nothing differs.
+func (r *Result) Same() bool { return len(r.Workloads) == 0 }
+
+// Looser tells whether something differs that lets in what was refused, or may.
+func (r *Result) Looser() bool {
+	return slices.ContainsFunc(r.Workloads, func(w Workload) bool {
+		return slices.ContainsFunc(w.Changes, func(c Change) bool { return slices.Contains(c.Tags, Looser) })
+	})
+}
+
+// Compare finds the differences. Where each side has one configuration they are
+// compared whatever their names.
+func Compare(before, after Side) *Result {
+	olds, news := byName(before.Dumps), byName(after.Dumps)
+	if len(before.Dumps) == 1 && len(after.Dumps) == 1 {
+		name := cmp.Or(after.Dumps[0].Workload, before.Dumps[0].Workload)
+		olds, news = map[string]*envoy.Dump{name: before.Dumps[0]}, map[string]*envoy.Dump{name: after.Dumps[0]}
+	}
+	all := maps.Clone(olds)
+	maps.Copy(all, news)
+	names := slices.Sorted(maps.Keys(all))
+	found := make([]Workload, len(names))
+	workers := min(runtime.GOMAXPROCS(0), len(names))
+	var wait sync.WaitGroup
+	for first := range workers {
+		wait.Go(func() {
+			c := newComparison((before.Models == nil) != (after.Models == nil)) // each reads what is shared for itself
+			for i := first; i < len(names); i += workers {
+				name := names[i]
+				n := &narrator{name: name, before: before.Models[name], after: after.Models[name]}
+				found[i] = c.workload(n, olds[name], news[name])
+			}
+		})
+	}
+	wait.Wait()
+	return &Result{slices.DeleteFunc(found, func(w Workload) bool { return len(w.Changes) == 0 })}
+}
+
+func byName(all []*envoy.Dump) map[string]*envoy.Dump {
+	named := map[string]*envoy.Dump{}
+	for _, d := range all {
+		named[d.Workload] = d
+	}
+	return named
+}
+
+// comparison remembers what it has read and compared: sidecars have most of
+// their clusters and endpoints in common.
+type comparison struct {
+	tables
+	items map[proto.Message]*item
+	texts map[proto.Message]string
+	pairs map[[2]proto.Message][]Change
+}
+
+// resource is one with its key.
+type resource struct {
+	kind, key string
+	proto.Message
+}
+
+func (r resource) String() string { return r.kind + " " + r.key }
+
+// resources are the parts of a configuration, by kind and key.
+func resources(d *envoy.Dump) map[string]resource {
+	all := map[string]resource{}
+	if d == nil {
+		return all
+	}
+	add := func(kind, key string, m proto.Message) {
+		r := resource{kind, key, m}
+		all[r.String()] = r
+	}
+	for _, l := range d.Listeners {
+		add(listenerKind(l), cmp.Or(l.Name, envoy.AddressWords(l.Address)), l)
+	}
+	for _, x := range d.Clusters {
+		add("cluster", x.Name, x)
+	}
+	for _, x := range d.Routes {
+		add("routes", x.Name, x)
+	}
+	for _, x := range d.Endpoints {
+		add("endpoints", x.ClusterName, x)
+	}
+	return all
+}
+
+func listenerKind(l *listenerv3.Listener) string {
+	switch {
+	case l.TrafficDirection == corev3.TrafficDirection_OUTBOUND:
+		return "outbound listener"
+	case l.TrafficDirection == corev3.TrafficDirection_INBOUND:
+		return "inbound listener"
+	}
+	return "listener"
+}
+
+func newComparison(withoutExtensions bool) *comparison {
+	return &comparison{
+		tables: tables{specials(), sets(), withoutExtensions}, items: map[proto.Message]*item{}, texts: map[proto.Message]string{}, pairs: map[[2]proto.Message][]Change{},
+	}
+}
+
+func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
+	w := Workload{Name: n.name, Op: Changed}
+	switch {
+	case before == nil:
+		w.Op = Added
+	case after == nil:
+		w.Op = Removed
+	}
+	olds, news := resources(before), resources(after)
+	all := maps.Clone(olds)
+	maps.Copy(all, news)
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		w.Changes = append(w.Changes, c.pair(olds[key], news[key])...)
+	}
+	if w.Changes = append(w.Changes, secrets(before, after)...); len(w.Changes) == 0 {
+		return w
+	}
+	was, is := summarize(before), summarize(after)
+	t := tagger{was, is}
+	for i := range w.Changes {
+		w.Changes[i].Tags = t.tags(&w.Changes[i])
+	}
+	w.Intents = n.tell(was, is, &w)
+	return w
+}
+
+// pair compares a resource of both sides; one of them may be missing.
+func (c *comparison) pair(before, after resource) []Change {
+	if before.Message != nil && after.Message != nil && c.text(before.Message) == c.text(after.Message) {
+		return nil
+	}
+	at := [2]proto.Message{before.Message, after.Message}
+	found, done := c.pairs[at]
+	if !done {
+		found = compare(c.item(before), c.item(after), nil)
+		c.pairs[at] = found
+	}
+	return slices.Clone(found)
+}
+
+func (c *comparison) text(m proto.Message) string {
+	text, made := c.texts[m]
+	if !made {
+		text = bytesOf(m)
+		c.texts[m] = text
+	}
+	return text
+}
+
+func (c *comparison) item(r resource) *item {
+	if r.Message == nil {
+		return nil
+	}
+	it, made := c.items[r.Message]
+	if !made {
+		it = newItem(&c.tables, r.kind, r.key)
+		switch m := r.Message.(type) {
+		case *listenerv3.Listener, *clusterv3.Cluster, *routev3.RouteConfiguration, *endpointv3.ClusterLoadAssignment:
+			it.add("", m.ProtoReflect())
+		}
+		c.items[r.Message] = it
+	}
+	return it
+}
+
+// compare finds the changes between two items of one key; either may be nil. A
+// part that is new or gone is one change, with all that is in it.
+func compare(before, after *item, above []string) []Change {
+	some := after
+	if some == nil {
+		some = before
+	}
+	key := append(slices.Clone(above), some.String())
+	switch {
+	case before == nil:
+		return []Change{{Op: Added, Kind: some.kind, Key: key, Fields: after.flat("", false)}}
+	case after == nil:
+		return []Change{{Op: Removed, Kind: some.kind, Key: key, Fields: before.flat("", true)}}
+	}
+	var all []Change
+	if fields := changedFields(before, after); fields != nil {
+		all = append(all, Change{Op: Changed, Kind: some.kind, Key: key, Fields: fields})
+	}
+	kids := maps.Clone(before.kids)
+	maps.Copy(kids, after.kids)
+	for _, k := range slices.Sorted(maps.Keys(kids)) {
+		all = append(all, compare(before.kids[k], after.kids[k], key)...)
+	}
+	return all
+}
+
+// flat are all fields of an item and of its parts.
+func (it *item) flat(path string, gone bool) []Field {
+	var all []Field
+	for _, at := range slices.Sorted(maps.Keys(it.fields)) {
+		f := Field{Path: path + at, After: it.fields[at].shown}
+		if gone {
+			f.Before, f.After = f.After, ""
+		}
+		all = append(all, f)
+	}
+	for _, k := range slices.Sorted(maps.Keys(it.kids)) {
+		all = append(all, it.kids[k].flat(path+k+" / ", gone)...)
+	}
+	return all
+}
+
+func changedFields(before, after *item) []Field {
+	paths := maps.Clone(before.fields)
+	maps.Copy(paths, after.fields)
+	var all []Field
+	for _, at := range slices.Sorted(maps.Keys(paths)) {
+		if a, b := before.fields[at], after.fields[at]; a.exact != b.exact {
+			all = append(all, Field{at, a.shown, b.shown})
+		}
+	}
+	kinds := maps.Clone(before.order)
+	maps.Copy(kinds, after.order)
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		a, b := common(before.order[kind], after.order[kind]), common(after.order[kind], before.order[kind])
+		if !slices.Equal(a, b) {
+			all = append(all, Field{"order of " + kind, strings.Join(a, ", "), strings.Join(b, ", ")})
+		}
+	}
+	return all
+}
+
+// common are those of a list that are in another too.
+func common(all, other []string) []string {
+	var both []string
+	for _, x := range all {
+		if slices.Contains(other, x) {
+			both = append(both, x)
+		}
+	}
+	return both
+}
+
+// secrets compares what may be told of secrets. Only dumps of a running Envoy
+// have any.
+func secrets(before, after *envoy.Dump) []Change {
+	if before == nil || after == nil || before.Secrets == nil || after.Secrets == nil {
+		return nil
+	}
+	items := func(d *envoy.Dump) map[string]*item {
+		all := map[string]*item{}
+		for _, s := range d.Secrets {
+			it := newItem(nil, "secret", s.Name)
+			it.fields["kind"] = plain(s.Kind)
+			for _, c := range s.Certificates {
+				it.fields["certificate "+c.Fingerprint] = plain(strings.Join(c.Names, ", ") + " until " + c.NotAfter.Format("2006-01-02"))
+			}
+			all[s.Name] = it
+		}
+		return all
+	}
+	olds, news := items(before), items(after)
+	all := maps.Clone(olds)
+	maps.Copy(all, news)
+	var changes []Change
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		changes = append(changes, compare(olds[name], news[name], nil)...)
+	}
+	return changes
+}

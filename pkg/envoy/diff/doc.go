@@ -1,0 +1,40 @@
+// Package diff compares what sidecars are told, by keys and by meaning.
+//
+// Nothing is compared by its position. A listener goes by direction and name, a
+// filter chain by its match, a filter by name (RBAC filters by action too), a
+// rule by its id, a JWT provider by issuer, since names are positions (EC-65), a
+// virtual host and a cluster by name, a route by name or match, an endpoint by
+// workload and port or by address, a secret by name. Secrets are never shown.
+//
+// Where one side is rendered from manifests and the other is not, Istio's own
+// filters (stats, metadata exchange, ALPN) are left out: manifests have none.
+//
+// Each change is tagged:
+//
+//	looser    lets in what was refused, or may: all that is not understood is taken for it
+//	tighter   refuses what was let in
+//	routing   leads requests elsewhere
+//	cosmetic  names, statistics, logs, dry runs
+//
+// What is decided by meaning:
+//
+//	mTLS of an inbound port     DISABLE, PERMISSIVE, STRICT: up is tighter, down looser
+//	inspectors of first bytes   as the modes of the ports, else looser
+//	mTLS of an endpoint         offered tighter, no longer offered looser
+//	trust domains of clients    more looser, fewer tighter
+//	path normalization          more tighter, less looser
+//	JWT provider                new looser (another issuer counts), gone tighter
+//	JWT filter                  new tighter, unless a rule looks at tokens; gone looser
+//	audiences of a provider     fewer tighter, more or none looser
+//	ALLOW filter                new tighter, gone looser
+//	ALLOW rule, alternative     new looser, gone tighter
+//	DENY filter, rule           new tighter, gone looser
+//	DENY alternative            new tighter, gone looser
+//	CUSTOM rule                 new tighter, gone looser
+//	AUDIT rule, dry run         cosmetic
+//	TLS of a cluster            from plaintext tighter, to plaintext looser
+//	SANs of a cluster           fewer tighter, more or none looser
+//	clusters, routes, virtual hosts, endpoints, outbound listeners: routing
+//	names of chains, statistics, tracing, access logs: cosmetic
+//	all else of inbound listeners, TLS and unknown extensions: looser
+package diff

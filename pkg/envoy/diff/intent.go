@@ -1,0 +1,383 @@
+package diff
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/policy"
+)
+
+// narrator puts the differences of one workload into words.
+type narrator struct {
+	name          string
+	before, after *policy.Model // nil if not known
+	intents       []Intent
+	said          map[string]bool // kinds of changes that need no words of their own
+}
+
+func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
+	n.intents = append(n.intents, Intent{fmt.Sprintf(format, args...), tag, cause})
+}
+
+// tell finds the words for all changes.
+func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
+	n.said = map[string]bool{}
+	switch {
+	case before == nil:
+		n.say(Routing, nil, "%s is new", n.name)
+		return n.intents
+	case after == nil:
+		n.say(Looser, nil, "%s is gone, and what its sidecar enforced", n.name)
+		return n.intents
+	}
+	n.modes(before, after)
+	n.trust(before, after)
+	n.stages(before, after)
+	n.rules(before, after)
+	n.issuers(before, after)
+	n.clients(before, after)
+	n.rest(w.Changes)
+	return n.intents
+}
+
+func (n *narrator) modes(before, after *summary) {
+	for _, port := range ports(before, after) {
+		old, now := before.mode(port), after.mode(port)
+		if old == now {
+			continue
+		}
+		n.said[fmt.Sprintf("chain %d", port)], n.said["inspectors"] = true, true
+		_, had := before.modes[port]
+		_, has := after.modes[port]
+		where := fmt.Sprintf("inbound :%d of %s", port, n.name)
+		if port == 0 {
+			where = "inbound ports of " + n.name + " that no Service declares"
+			if !had || !has {
+				continue
+			}
+		}
+		verb := map[mode]string{strict: "requires mTLS", permissive: "takes mTLS and plaintext", disable: "takes plaintext only", "": "is not served"}[now]
+		if port == 0 {
+			verb = map[mode]string{strict: "require mTLS", permissive: "take mTLS and plaintext", disable: "take plaintext only", "": "are not served"}[now]
+		}
+		n.say(upIf(now.rank() > old.rank()), n.modeCause(port), "%s now %s (was %s)", where, verb, cmp.Or(string(old), "not served"))
+	}
+}
+
+// modeCause is the policy that sets a port's mode; nil if none is known.
+func (n *narrator) modeCause(port uint32) *policy.Cause {
+	if n.after == nil {
+		return nil
+	}
+	t := n.after.TLS
+	if _, own := t.Ports[port]; own && t.PortsFrom != nil {
+		return causeOf(t.PortsFrom.Object, "spec", "portLevelMtls", strconv.Itoa(int(port)))
+	}
+	if t.From != nil {
+		return causeOf(t.From.Object, "spec", "mtls")
+	}
+	return &policy.Cause{Object: "no PeerAuthentication sets it"}
+}
+
+func causeOf(o *mesh.Object, path ...string) *policy.Cause {
+	return &policy.Cause{Object: o.String(), At: o.Locate(path...)}
+}
+
+// because names a cause and its place.
+func because(c *policy.Cause) string {
+	text := c.Object
+	if c.Rule != nil {
+		text += fmt.Sprintf(" rule %d", *c.Rule)
+	}
+	if at := c.At; at.File != "" {
+		at.Column = 0
+		text += ", " + at.String()
+	}
+	return text
+}
+
+func (n *narrator) trust(before, after *summary) {
+	if !slices.Equal(before.domains, after.domains) && before.domains != nil && after.domains != nil {
+		n.said["trust"] = true
+		n.say(upIf(len(common(after.domains, before.domains)) == len(after.domains)), nil, "clients of %s may now be of the trust domains %s (were %s)",
+			n.name, strings.Join(after.domains, ", "), strings.Join(before.domains, ", "))
+	}
+	if before.paths != after.paths && before.paths != "" && after.paths != "" {
+		n.said["paths"] = true
+		ranks := []string{"NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
+		n.say(upIf(slices.Index(ranks, after.paths) > slices.Index(ranks, before.paths)), nil, "%s now normalizes paths by %s (was %s)", n.name, after.paths, before.paths)
+	}
+}
+
+func traffic(tcp bool) string {
+	if tcp {
+		return "TCP"
+	}
+	return "HTTP"
+}
+
+// stages tells of ALLOW filters that come or go: they deny what no rule allows.
+func (n *narrator) stages(before, after *summary) {
+	for _, tcp := range []bool{false, true} {
+		key := ruleKey{tcp: tcp, action: "ALLOW"}
+		switch old, now := before.stages[key], after.stages[key]; {
+		case !old && now:
+			n.say(Tighter, nil, "%s to %s is now denied where no ALLOW rule matches", traffic(tcp), n.name)
+		case old && !now:
+			n.say(Looser, nil, "%s to %s no longer needs an ALLOW rule", traffic(tcp), n.name)
+		}
+	}
+	n.said["RBAC"] = true
+}
+
+func (n *narrator) rules(before, after *summary) {
+	all := maps.Clone(before.rules)
+	maps.Copy(all, after.rules)
+	for _, key := range slices.SortedFunc(maps.Keys(all), compareKeys) {
+		old, had := before.rules[key]
+		now, has := after.rules[key]
+		restricts := key.action != "ALLOW"
+		stage := ruleKey{tcp: key.tcp, action: key.action}
+		tag := func(t Tag) Tag {
+			if key.action == "ALLOW" && !key.shadow && before.stages[stage] != after.stages[stage] {
+				return upIf(after.stages[stage]) // it is part of what came or went as a whole
+			}
+			if key.action == "LOG" || key.shadow && key.action != "CUSTOM" {
+				return Cosmetic
+			}
+			return t
+		}
+		rule := n.ruleName(key)
+		switch {
+		case !had:
+			n.say(tag(upIf(restricts)), n.ruleCause(key, n.after), "%s is new on %s to %s: %s", rule, traffic(key.tcp), n.name, ruleWords(now))
+		case !has:
+			n.say(tag(upIf(!restricts)), n.ruleCause(key, n.before), "%s is gone from %s to %s: %s", rule, traffic(key.tcp), n.name, ruleWords(old))
+		default:
+			n.changedRule(rule, key, old, now, tag)
+		}
+	}
+}
+
+func compareKeys(a, b ruleKey) int {
+	return cmp.Or(strings.Compare(a.action, b.action), strings.Compare(a.id, b.id), strings.Compare(traffic(a.tcp), traffic(b.tcp)), strings.Compare(strconv.FormatBool(a.shadow), strconv.FormatBool(b.shadow)))
+}
+
+func (n *narrator) changedRule(rule string, key ruleKey, old, now ruleText, tag func(Tag) Tag) {
+	restricts := key.action != "ALLOW"
+	for _, side := range []struct {
+		name     string
+		old, now []string
+	}{{"operations", old.what, now.what}, {"sources", old.who, now.who}} {
+		gained := slices.DeleteFunc(slices.Clone(side.now), func(w string) bool { return slices.Contains(side.old, w) })
+		lost := slices.DeleteFunc(slices.Clone(side.old), func(w string) bool { return slices.Contains(side.now, w) })
+		cause := n.ruleCause(key, n.after)
+		if len(gained) > 0 {
+			n.say(tag(upIf(restricts)), cause, "%s on %s to %s now matches %s %s", rule, traffic(key.tcp), n.name, side.name, strings.Join(gained, " or "))
+		}
+		if len(lost) > 0 {
+			n.say(tag(upIf(!restricts)), cause, "%s on %s to %s no longer matches %s %s", rule, traffic(key.tcp), n.name, side.name, strings.Join(lost, " or "))
+		}
+	}
+}
+
+func ruleWords(r ruleText) string {
+	return strings.Join(r.what, " or ") + ", from " + strings.Join(r.who, " or ")
+}
+
+// ruleID is how istiod names a rule (CF-1).
+var ruleID = regexp.MustCompile(`ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]`)
+
+func (n *narrator) ruleName(key ruleKey) string {
+	action := key.action
+	if action == "LOG" {
+		action = "AUDIT"
+	}
+	if key.shadow && action != "CUSTOM" {
+		action = "dry-run " + action
+	}
+	if m := ruleID.FindStringSubmatch(key.id); m != nil {
+		return fmt.Sprintf("%s rule %s/%s#%s", action, m[1], m[2], m[3])
+	}
+	return fmt.Sprintf("%s rule %s", action, key.id)
+}
+
+// ruleCause is where a model has a rule.
+func (n *narrator) ruleCause(key ruleKey, m *policy.Model) *policy.Cause {
+	if m == nil {
+		return nil
+	}
+	stages := &m.HTTP
+	if key.tcp {
+		stages = &m.TCP
+	}
+	var sets []*policy.RuleSet
+	for _, s := range []*policy.Stage{stages.Audit, stages.Deny, stages.Allow} {
+		if s != nil {
+			sets = append(sets, s.Enforced, s.Shadow)
+		}
+	}
+	for _, c := range stages.Custom {
+		sets = append(sets, c.Denied, c.Asks)
+	}
+	for _, set := range sets {
+		if set == nil {
+			continue
+		}
+		for _, r := range set.Rules {
+			if r.ID == key.id && r.Policy != nil {
+				c := r.Cause()
+				return &c
+			}
+		}
+	}
+	return nil
+}
+
+func (n *narrator) issuers(before, after *summary) {
+	all := maps.Clone(before.issuers)
+	maps.Copy(all, after.issuers)
+	for _, issuer := range slices.Sorted(maps.Keys(all)) {
+		switch {
+		case before.issuers[issuer] == after.issuers[issuer]:
+			continue
+		case after.issuers[issuer] && len(before.issuers) == 0:
+			n.say(upIf(!after.looksAtTokens), issuerCause(n.after, issuer), "tokens sent to %s are now verified, and those of issuer %q count", n.name, issuer)
+		case after.issuers[issuer]:
+			n.say(Looser, issuerCause(n.after, issuer), "tokens of issuer %q now count at %s", issuer, n.name)
+		case len(after.issuers) == 0:
+			n.say(Looser, issuerCause(n.before, issuer), "tokens sent to %s are no longer verified; those of issuer %q counted", n.name, issuer)
+		default:
+			n.say(Tighter, issuerCause(n.before, issuer), "tokens of issuer %q no longer count at %s", issuer, n.name)
+		}
+	}
+}
+
+func issuerCause(m *policy.Model, issuer string) *policy.Cause {
+	if m == nil || m.JWT == nil {
+		return nil
+	}
+	for _, p := range m.JWT.Providers {
+		if p.Rule.Issuer == issuer && p.Policy != nil {
+			return causeOf(p.Policy.Object, "spec", "jwtRules", strconv.Itoa(p.Index))
+		}
+	}
+	return nil
+}
+
+func (n *narrator) clients(before, after *summary) {
+	for _, name := range slices.Sorted(maps.Keys(after.clients)) {
+		old, now := before.clients[name], after.clients[name]
+		if old == "" || old == now {
+			continue
+		}
+		n.said["cluster "+name] = true
+		ranks := []string{"plaintext", "mTLS where the endpoint has it", "TLS", "mTLS"}
+		n.say(upIf(slices.Index(ranks, now) > slices.Index(ranks, old)), nil, "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
+	}
+}
+
+// clusterWords is the service that a cluster leads to.
+func clusterWords(name string) string {
+	parts := strings.Split(name, "|")
+	if len(parts) != 4 || parts[3] == "" {
+		return name
+	}
+	text := parts[3] + ":" + parts[1]
+	if parts[2] != "" {
+		text += " subset " + parts[2]
+	}
+	return text
+}
+
+// rest are the changes that were not told yet, alike ones once.
+func (n *narrator) rest(changes []Change) {
+	type alike struct{ kind, text string }
+	var order []alike
+	groups := map[alike][]*Change{}
+	for i := range changes {
+		c := &changes[i]
+		if n.told(c) {
+			continue
+		}
+		key := alike{c.Kind, restWords(c)}
+		if groups[key] == nil {
+			order = append(order, key)
+		}
+		groups[key] = append(groups[key], c)
+	}
+	for _, key := range order {
+		first := groups[key][0]
+		text := key.text
+		if more := len(groups[key]); more > 1 {
+			text += fmt.Sprintf(" (in %d places)", more)
+		} else if len(first.Key) > 1 {
+			text += " (" + strings.Join(first.Key[:len(first.Key)-1], " / ") + ")"
+		}
+		n.say(worst(first.Tags), nil, "%s", text)
+	}
+}
+
+func worst(tags []Tag) Tag {
+	for _, t := range []Tag{Looser, Tighter, Routing} {
+		if slices.Contains(tags, t) {
+			return t
+		}
+	}
+	return Cosmetic
+}
+
+func (n *narrator) told(c *Change) bool {
+	own := c.Key[len(c.Key)-1]
+	only := func(fits func(string) bool) bool {
+		return len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f Field) bool { return !fits(f.Path) })
+	}
+	port, isChain := chainPort(own)
+	switch {
+	case c.Kind == "rule" || c.Kind == "shadow rule":
+		return true
+	case c.Kind == "JWT provider" && c.Op != Changed, c.Kind == "filter" && c.Op != Changed && strings.Contains(own, ".jwt_authn"):
+		return true
+	case c.Kind == "filter" && strings.Contains(own, ".rbac "):
+		return c.Op != Changed || only(func(p string) bool { return strings.HasSuffix(p, "shadowRulesStatPrefix") })
+	case c.Kind == "filter" && strings.Contains(own, ".jwt_authn") && only(func(p string) bool { return strings.HasSuffix(p, ".rules") }):
+		return true // follows from the providers
+	case c.Kind == "listener filter" && strings.HasSuffix(own, "_inspector"):
+		return n.said["inspectors"]
+	case isChain && c.Kind == "chain" && (c.Op != Changed || only(func(p string) bool { return strings.HasPrefix(p, "transportSocket") })) && n.said[fmt.Sprintf("chain %d", port)]:
+		return true
+	case c.Kind == "chain" && c.Op != Changed:
+		return false
+	case only(func(p string) bool { return strings.HasSuffix(p, "matchSubjectAltNames") }) && c.Kind == "chain":
+		return n.said["trust"]
+	case n.said["paths"] && only(func(p string) bool {
+		return slices.Contains([]string{"typedConfig.normalizePath", "typedConfig.mergeSlashes", "typedConfig.pathWithEscapedSlashesAction"}, p)
+	}):
+		return true
+	case strings.HasPrefix(c.Key[0], "cluster ") && only(func(p string) bool { return strings.HasPrefix(p, "transportSocket") }) || c.Kind == "transport socket":
+		return n.said[c.Key[0]]
+	}
+	return false
+}
+
+func restWords(c *Change) string {
+	own := c.Key[len(c.Key)-1]
+	if c.Op != Changed {
+		return own + " is " + map[Op]string{Added: "new", Removed: "gone"}[c.Op]
+	}
+	var paths []string
+	for _, f := range c.Fields {
+		paths = append(paths, f.Path)
+	}
+	const most = 3
+	if len(paths) > most {
+		paths = append(paths[:most], fmt.Sprintf("%d more", len(paths)-most))
+	}
+	return own + " has changed: " + strings.Join(paths, ", ")
+}

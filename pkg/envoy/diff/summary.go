@@ -1,0 +1,194 @@
+package diff
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	jwtv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
+	rbachttp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	rbactcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/meshctl/meshctl/pkg/envoy"
+)
+
+// mode is what a port wants of connections.
+type mode string
+
+const (
+	disable    mode = "plaintext"
+	permissive mode = "mTLS or plaintext"
+	strict     mode = "mTLS"
+)
+
+func (m mode) rank() int { return slices.Index([]mode{"", disable, permissive, strict}, m) }
+
+// ruleKey is a rule in the filters of one kind of traffic.
+type ruleKey struct {
+	tcp        bool
+	action, id string
+	shadow     bool
+}
+
+type ruleText struct{ what, who []string }
+
+// summary is what a sidecar enforces and where it leads, all chains together.
+type summary struct {
+	modes         map[uint32]mode
+	stages        map[ruleKey]bool // id is empty
+	rules         map[ruleKey]ruleText
+	issuers       map[string]bool
+	domains       []string
+	paths         string
+	looksAtTokens bool
+	clients       map[string]string // how clusters are called
+}
+
+// mode is that of a port; those without chains follow the others'.
+func (s *summary) mode(port uint32) mode {
+	if m, own := s.modes[port]; own {
+		return m
+	}
+	return s.modes[0]
+}
+
+// summarize is nil for nothing.
+func summarize(d *envoy.Dump) *summary {
+	if d == nil {
+		return nil
+	}
+	s := &summary{
+		modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{},
+	}
+	for _, l := range d.Listeners {
+		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
+			continue
+		}
+		s.listener(l)
+	}
+	for _, c := range d.Clusters {
+		if how := clientTLS(c); how != "" {
+			s.clients[c.Name] = how
+		}
+	}
+	return s
+}
+
+func (s *summary) listener(l *listenerv3.Listener) {
+	secure, open := map[uint32]bool{}, map[uint32]bool{}
+	for _, c := range l.FilterChains {
+		port := c.GetFilterChainMatch().GetDestinationPort().GetValue()
+		if c.Name == "virtualInbound-blackhole" {
+			continue
+		}
+		t := &tlsv3.DownstreamTlsContext{}
+		if c.GetTransportSocket().GetTypedConfig().UnmarshalTo(t) == nil && t.RequireClientCertificate.GetValue() {
+			secure[port] = true
+			s.trust(t)
+		} else {
+			open[port] = true
+		}
+		for _, f := range c.Filters {
+			s.filter(f.GetTypedConfig())
+		}
+	}
+	for port := range secure {
+		s.modes[port] = strict
+	}
+	for port := range open {
+		if s.modes[port] = disable; secure[port] {
+			s.modes[port] = permissive
+		}
+	}
+}
+
+func (s *summary) trust(t *tlsv3.DownstreamTlsContext) {
+	context := t.GetCommonTlsContext().GetCombinedValidationContext().GetDefaultValidationContext()
+	for _, m := range context.GetMatchSubjectAltNames() { //nolint:staticcheck // istiod writes the older field
+		if domain, ok := strings.CutPrefix(m.GetPrefix(), "spiffe://"); ok {
+			s.domains = append(s.domains, strings.TrimSuffix(domain, "/"))
+		}
+	}
+	s.domains = slices.Compact(slices.Sorted(slices.Values(s.domains)))
+}
+
+// filter reads a network filter, or an HTTP filter.
+func (s *summary) filter(config *anypb.Any) {
+	m, err := config.UnmarshalNew()
+	if err != nil {
+		return
+	}
+	switch m := m.(type) {
+	case *hcmv3.HttpConnectionManager:
+		s.paths = pathWords(m)
+		for _, f := range m.HttpFilters {
+			s.filter(f.GetTypedConfig())
+		}
+	case *rbachttp.RBAC:
+		s.stage(false, rbacAction(config), m.Rules, m.ShadowRules)
+	case *rbactcp.RBAC:
+		s.stage(true, rbacAction(config), m.Rules, m.ShadowRules)
+	case *jwtv3.JwtAuthentication:
+		for _, p := range m.Providers {
+			s.issuers[p.Issuer] = true
+		}
+	}
+}
+
+func (s *summary) stage(tcp bool, action string, rules, shadow *rbacv3.RBAC) {
+	if rules != nil {
+		s.stages[ruleKey{tcp: tcp, action: action}] = true
+	}
+	take := func(all map[string]*rbacv3.Policy, isShadow bool) {
+		for id, p := range all {
+			what, who := envoy.RuleWords(p)
+			s.rules[ruleKey{tcp, action, id, isShadow}] = ruleText{what, who}
+			s.looksAtTokens = s.looksAtTokens || slices.ContainsFunc(slices.Concat(what, who), func(w string) bool { return strings.Contains(w, "token's ") })
+		}
+	}
+	take(rules.GetPolicies(), false)
+	take(shadow.GetPolicies(), true)
+}
+
+func pathWords(m *hcmv3.HttpConnectionManager) string {
+	switch {
+	case m.PathWithEscapedSlashesAction == hcmv3.HttpConnectionManager_UNESCAPE_AND_FORWARD:
+		return "DECODE_AND_MERGE_SLASHES"
+	case m.MergeSlashes:
+		return "MERGE_SLASHES"
+	case m.NormalizePath.GetValue():
+		return "BASE"
+	}
+	return "NONE"
+}
+
+// clientTLS says how a cluster is called; "" for those of what comes in.
+func clientTLS(c *clusterv3.Cluster) string {
+	if !strings.HasPrefix(c.Name, "outbound|") {
+		return ""
+	}
+	if len(c.TransportSocketMatches) > 0 {
+		return "mTLS where the endpoint has it"
+	}
+	t := &tlsv3.UpstreamTlsContext{}
+	if c.GetTransportSocket().GetTypedConfig().UnmarshalTo(t) != nil {
+		return "plaintext"
+	}
+	if slices.ContainsFunc(t.GetCommonTlsContext().GetTlsCertificateSdsSecretConfigs(), func(s *tlsv3.SdsSecretConfig) bool { return s.Name == "default" }) {
+		return "mTLS"
+	}
+	return "TLS"
+}
+
+func ports(a, b *summary) []uint32 {
+	all := maps.Clone(a.modes)
+	maps.Copy(all, b.modes)
+	return slices.Sorted(maps.Keys(all))
+}

@@ -1,0 +1,254 @@
+package diff
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// tagger tags the changes of one workload.
+type tagger struct {
+	before, after *summary // nil if the side does not have the workload
+}
+
+// tags are those of a change, each once.
+func (t *tagger) tags(c *Change) []Tag {
+	inbound := !strings.HasPrefix(c.Key[0], "outbound") && strings.Contains(c.Key[0], "listener")
+	if t.before == nil {
+		return []Tag{Routing} // a workload that was not there
+	}
+	if t.after == nil {
+		if inbound {
+			return []Tag{Looser}
+		}
+		return []Tag{Routing}
+	}
+	var all []Tag
+	switch c.Kind {
+	case "rule", "shadow rule":
+		all = ruleTags(c)
+	case "chain":
+		if inbound && c.Op != Changed {
+			all = []Tag{t.chainTag(c)}
+		}
+	case "secret":
+		if all = []Tag{Looser}; c.Op == Changed && slices.ContainsFunc(c.Fields, func(f Field) bool { return strings.Contains(f.Before+f.After, "spiffe://") }) {
+			all = []Tag{Cosmetic} // a certificate that was rotated
+		}
+	}
+	if all == nil && c.Op != Changed {
+		all = []Tag{t.partTag(c, inbound)}
+	}
+	if all == nil {
+		for _, f := range c.Fields {
+			if c.Kind == "listener filter" && strings.HasSuffix(c.Key[len(c.Key)-1], "_inspector") {
+				all = append(all, t.inspectorTag())
+				continue
+			}
+			all = append(all, fieldTag(c, f, inbound))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// upIf is tighter where something was taken away or added that lets less in.
+func upIf(tighter bool) Tag {
+	if tighter {
+		return Tighter
+	}
+	return Looser
+}
+
+// partTag is the tag of a part that is new or gone.
+func (t *tagger) partTag(c *Change, inbound bool) Tag {
+	own := c.Key[len(c.Key)-1]
+	added := c.Op == Added
+	switch c.Kind {
+	case "JWT provider":
+		return upIf(!added)
+	case "filter":
+		return t.filterTag(own, added, inbound)
+	case "listener filter":
+		if strings.HasSuffix(own, "_inspector") {
+			return t.inspectorTag()
+		}
+	case "transport socket":
+		tls := slices.ContainsFunc(c.Fields, func(f Field) bool { return strings.HasSuffix(f.Before+f.After, "UpstreamTlsContext") })
+		return upIf(tls == added)
+	}
+	if inbound {
+		return Looser
+	}
+	return Routing
+}
+
+func (t *tagger) filterTag(own string, added, inbound bool) Tag {
+	name, action, _ := strings.Cut(strings.TrimPrefix(own, "filter "), " ")
+	action, _, _ = strings.Cut(action, " ")
+	switch {
+	case name == "istio.stats" || name == "istio.metadata_exchange" || action == "LOG" || strings.HasSuffix(name, ".grpc_stats"):
+		return Cosmetic
+	case action != "" || strings.HasSuffix(name, ".ext_authz"):
+		return upIf(added)
+	case strings.HasSuffix(name, ".jwt_authn"):
+		return upIf(added && !t.after.looksAtTokens)
+	case !inbound && slices.Contains([]string{"envoy.filters.http.fault", "envoy.filters.http.cors", "envoy.filters.http.router", "envoy.filters.network.tcp_proxy"}, name):
+		return Routing
+	}
+	return Looser
+}
+
+// chainTag compares what the port wants of connections. A chain that comes or
+// goes under the same mode changes what requests are seen as.
+func (t *tagger) chainTag(c *Change) Tag {
+	port, ok := chainPort(c.Key[len(c.Key)-1])
+	if !ok {
+		return Looser
+	}
+	if d := t.after.mode(port).rank() - t.before.mode(port).rank(); d != 0 {
+		return upIf(d > 0)
+	}
+	return Looser
+}
+
+// inspectorTag is that of what looks at the first bytes: it comes and goes with
+// the modes of ports.
+func (t *tagger) inspectorTag() Tag {
+	tag := Looser
+	for _, port := range ports(t.before, t.after) {
+		switch d := t.after.mode(port).rank() - t.before.mode(port).rank(); {
+		case d < 0:
+			return Looser
+		case d > 0:
+			tag = Tighter
+		}
+	}
+	return tag
+}
+
+// chainPort is the port in a chain's key; 0 is all others.
+func chainPort(key string) (uint32, bool) {
+	text, found := strings.CutPrefix(key, "chain :")
+	text, _, _ = strings.Cut(text, " ")
+	if text == "*" {
+		return 0, found
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	return uint32(n), err == nil
+}
+
+// ruleTags are those of a rule of an RBAC filter.
+func ruleTags(c *Change) []Tag {
+	action := "ALLOW"
+	if len(c.Key) > 1 {
+		for _, word := range strings.Fields(c.Key[len(c.Key)-2]) {
+			if slices.Contains([]string{"ALLOW", "DENY", "LOG", "CUSTOM"}, word) {
+				action = word
+			}
+		}
+	}
+	if action == "LOG" || c.Kind == "shadow rule" && action != "CUSTOM" {
+		return []Tag{Cosmetic}
+	}
+	restricts := action != "ALLOW"
+	if c.Op != Changed {
+		return []Tag{upIf((c.Op == Added) == restricts)}
+	}
+	var all []Tag
+	for _, f := range c.Fields {
+		if f.Path != "what" && f.Path != "who" {
+			return []Tag{Looser}
+		}
+		old, now := strings.Split(f.Before, "\n"), strings.Split(f.After, "\n")
+		gained, lost := len(common(now, old)) < len(now), len(common(old, now)) < len(old)
+		if gained {
+			all = append(all, upIf(restricts))
+		}
+		if lost {
+			all = append(all, upIf(!restricts))
+		}
+	}
+	return all
+}
+
+// cosmetic fields decide nothing.
+func cosmetic(c *Change, path string) bool {
+	if c.Kind == "chain" && path == "name" {
+		return true
+	}
+	for _, name := range []string{
+		"statPrefix", "altStatName", "operation", "shadowRulesStatPrefix", "maxConnectionsToAcceptPerSocketEvent", "transportSocketConnectTimeout", "emitFilterState",
+	} {
+		if strings.HasSuffix(path, "."+name) || path == name {
+			return true
+		}
+	}
+	for _, part := range []string{"tracing", "accessLog", "trackClusterStats", "requestIdExtension", "metadata.filterMetadata[istio]", "serverName"} {
+		if strings.HasPrefix(strings.TrimPrefix(path, "typedConfig."), part) {
+			return true
+		}
+	}
+	return false
+}
+
+// fieldTag is the tag of a field that has another value.
+func fieldTag(c *Change, f Field, inbound bool) Tag {
+	name := f.Path[strings.LastIndexByte(f.Path, '.')+1:]
+	switch {
+	case cosmetic(c, f.Path):
+		return Cosmetic
+	case name == "normalizePath" || name == "mergeSlashes" || name == "requireClientCertificate":
+		return upIf(f.After == "true")
+	case name == "pathWithEscapedSlashesAction":
+		return upIf(f.After == "UNESCAPE_AND_FORWARD" || f.After == "REJECT_REQUEST")
+	case name == "matchSubjectAltNames" || name == "matchTypedSubjectAltNames" || name == "audiences":
+		return setTag(f)
+	case strings.Contains(f.Path, "envoy.transport_socket_match"):
+		return upIf(f.After != "")
+	case strings.HasPrefix(f.Path, "transportSocket."):
+		return socketTag(f, name, inbound)
+	case strings.Contains(f.Path, "typedPerFilterConfig"):
+		return Looser
+	case inbound:
+		return Looser
+	}
+	return Routing
+}
+
+func socketTag(f Field, name string, inbound bool) Tag {
+	switch {
+	case name == "@type" && (f.Before == "" || strings.HasSuffix(f.Before, "RawBuffer")):
+		return Tighter
+	case name == "alpnProtocols", name == "sni":
+		if !inbound {
+			return Routing
+		}
+	}
+	return upIf(f.Before == "")
+}
+
+// setTag is for sets of what is accepted; an empty one accepts all.
+func setTag(f Field) Tag {
+	old, now := elements(f.Before), elements(f.After)
+	switch {
+	case len(now) == 0:
+		return Looser
+	case len(old) == 0:
+		return Tighter
+	}
+	return upIf(len(common(now, old)) == len(now))
+}
+
+func elements(list string) []string {
+	var raw []json.RawMessage
+	if json.Unmarshal([]byte(list), &raw) != nil {
+		return nil
+	}
+	var all []string
+	for _, r := range raw {
+		all = append(all, string(r))
+	}
+	return all
+}
