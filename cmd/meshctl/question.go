@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -76,7 +77,7 @@ func (f *questionFlags) complete(cmd *cobra.Command) error {
 			tokens++
 		}
 	}
-	isHTTP := f.speaksHTTP()
+	isHTTP := slices.ContainsFunc([]string{"method", "path", "host", "header", "xff", "http2", "grpc", "jwt", "claim", "token"}, func(name string) bool { return typed(cmd, name) })
 	switch {
 	case f.to == "":
 		return usagef(cmd, "no destination: give --to svc/NAME.NAMESPACE:PORT or --to deploy/NAME.NAMESPACE:PORT")

@@ -124,7 +124,7 @@ func adsSource() *corev3.ConfigSource {
 func (b *clusterBuilder) lookUp(refresh *durationpb.Duration) {
 	const mostQueries, jitter = 100, 100 * time.Millisecond
 	b.DnsLookupFamily = clusterv3.Cluster_V4_ONLY
-	b.DnsRefreshRate, b.DnsJitter, b.RespectDnsTtl = refresh, durationpb.New(jitter), true //nolint:staticcheck // and here
+	b.DnsRefreshRate, b.DnsJitter, b.RespectDnsTtl = refresh, durationpb.New(jitter), true // and here
 	b.TypedDnsResolverConfig = &corev3.TypedExtensionConfig{Name: "envoy.network.dns_resolver.cares", TypedConfig: packed(
 		&caresv3.CaresDnsResolverConfig{UdpMaxQueries: wrapperspb.UInt32(mostQueries)})}
 }

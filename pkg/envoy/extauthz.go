@@ -96,7 +96,7 @@ func (g *Generator) httpAuthorizer(s *policy.CustomStage) *authzhttp.ExtAuthz {
 	host, cluster := g.authorizerCluster(p.Service, p.Port)
 	f.WithRequestBody = requestBody(p.IncludeRequestBodyInCheck)
 	f.ClearRouteCache = p.ClearRouteCache
-	f.AllowedHeaders = headerPatterns(slices.Concat(p.IncludeRequestHeadersInCheck, p.IncludeHeadersInCheck)) //nolint:staticcheck // the older field still counts
+	f.AllowedHeaders = headerPatterns(slices.Concat(p.IncludeRequestHeadersInCheck, p.IncludeHeadersInCheck)) // the older field still counts
 	service := &authzhttp.HttpService{
 		PathPrefix: p.PathPrefix,
 		ServerUri: &corev3.HttpUri{

@@ -162,7 +162,7 @@ func tlsText(t testing.TB, s *corev3.TransportSocket) string {
 	}
 	if v := c.CommonTlsContext.GetCombinedValidationContext(); v != nil {
 		text += " ca=" + v.ValidationContextSdsSecretConfig.Name
-		for _, san := range v.DefaultValidationContext.MatchSubjectAltNames { //nolint:staticcheck // as istiod
+		for _, san := range v.DefaultValidationContext.MatchSubjectAltNames { // // as istiod
 			text += " san=" + san.GetExact()
 		}
 	}

@@ -232,7 +232,7 @@ func (c *readChain) socket(s *corev3.TransportSocket) {
 	common := t.GetCommonTlsContext()
 	context := cmp.Or(common.GetCombinedValidationContext().GetDefaultValidationContext(), common.GetValidationContext())
 	var names []*matcherv3.StringMatcher
-	names = append(names, context.GetMatchSubjectAltNames()...) //nolint:staticcheck // istiod writes the older field
+	names = append(names, context.GetMatchSubjectAltNames()...) // istiod writes the older field
 	for _, n := range context.GetMatchTypedSubjectAltNames() {
 		names = append(names, n.GetMatcher())
 	}

@@ -206,8 +206,10 @@ func TestNotUnderstood(t *testing.T) {
 		{"routes", manager("", `"rds": {"route_config_name": "r"}`), "unknown", "not understood: routes r are not in the configuration"},
 		{"own filters", manager("", strings.Replace(route, `"route":`, `"typed_per_filter_config": {"rbac": {"@type": "no/such"}}, "route":`, 1)), "unknown", "not understood: routes that have filters of their own, or several clusters"},
 		{"several routes", manager("", strings.Replace(route, `"prefix": "/"`, `"prefix": "/a"`, 1)), "allow", "the filters let it pass; its routes are not looked at"},
-		{"TLS of the web", strings.Replace(manager("", route), `{"filters"`, `{"transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"}}, "filters"`, 1),
-			"unknown", "listener in, chain :*: ends TLS without asking for a client's certificate"},
+		{
+			"TLS of the web", strings.Replace(manager("", route), `{"filters"`, `{"transport_socket": {"name": "tls", "typed_config": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext"}}, "filters"`, 1),
+			"unknown", "listener in, chain :*: ends TLS without asking for a client's certificate",
+		},
 		{"field of tomorrow", `{"tomorrow": 1, "filters": []}`, "unknown", "listener in has fields that are not known here"},
 	} {
 		all, err := envoy.ParseConfig("l.json", []byte(`[{"name": "in", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 80}}, "filter_chains": [`+tt.chains+`]}]`))

@@ -180,7 +180,7 @@ func block(a policy.Attribute, c *corev3.CidrRange) policy.Expr {
 	if err != nil {
 		return unread()
 	}
-	prefix := netip.PrefixFrom(address, int(c.GetPrefixLen().GetValue())) //nolint:gosec // checked below
+	prefix := netip.PrefixFrom(address, int(c.GetPrefixLen().GetValue()))
 	if !prefix.IsValid() {
 		return unread()
 	}

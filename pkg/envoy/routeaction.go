@@ -120,7 +120,7 @@ func (b *hostBuilder) mirror(action *routev3.RouteAction, h *networking.HTTPRout
 		})
 	}
 	var share *networking.Percent
-	switch old := h.GetMirrorPercent(); { //nolint:staticcheck // manifests still have it
+	switch old := h.GetMirrorPercent(); { // manifests still have it
 	case h.MirrorPercentage != nil:
 		share = h.MirrorPercentage
 		add(h.Mirror, mirrored(share))

@@ -34,7 +34,7 @@ func fault(f *networking.HTTPFaultInjection) *faultv3.HTTPFault {
 	out := &faultv3.HTTPFault{}
 	if d := f.Delay; d.GetFixedDelay() != nil {
 		out.Delay = &commonfaultv3.FaultDelay{
-			FaultDelaySecifier: &commonfaultv3.FaultDelay_FixedDelay{FixedDelay: d.GetFixedDelay()}, Percentage: percent(uint32(d.GetPercent())), //nolint:staticcheck,gosec // manifests still have it
+			FaultDelaySecifier: &commonfaultv3.FaultDelay_FixedDelay{FixedDelay: d.GetFixedDelay()}, Percentage: percent(uint32(d.GetPercent())), //nolint:gosec // a share, from 0 on
 		}
 		if d.Percentage != nil {
 			out.Delay.Percentage = fraction(d.Percentage)
@@ -76,7 +76,7 @@ func crossOrigin(c *networking.CorsPolicy) *corsv3.CorsPolicy {
 	}
 	origins := c.AllowOrigins
 	if origins == nil {
-		for _, origin := range c.GetAllowOrigin() { //nolint:staticcheck // manifests still have it
+		for _, origin := range c.GetAllowOrigin() { // manifests still have it
 			origins = append(origins, &networking.StringMatch{MatchType: &networking.StringMatch_Exact{Exact: origin}})
 		}
 	}

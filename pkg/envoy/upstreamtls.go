@@ -118,7 +118,7 @@ func validation(names []string, revoked string, root *tlsv3.SdsSecretConfig) *tl
 	context := &tlsv3.CertificateValidationContext{}
 	for _, name := range names {
 		exact := &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Exact{Exact: name}}
-		context.MatchSubjectAltNames = append(context.MatchSubjectAltNames, exact) //nolint:staticcheck // istiod writes the older field
+		context.MatchSubjectAltNames = append(context.MatchSubjectAltNames, exact) // istiod writes the older field
 	}
 	if revoked != "" {
 		context.Crl = &corev3.DataSource{Specifier: &corev3.DataSource_Filename{Filename: revoked}}

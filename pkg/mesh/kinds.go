@@ -50,7 +50,7 @@ func checkAPI(o *Object) error {
 	case known:
 		return o.fault(at, "expected "+group+"/"+strings.Join(servedVersions(group), ", "), fmt.Errorf("unknown version %q", o.APIVersion))
 	case strings.HasSuffix(group, ".istio.io") && successor(o.Kind) != "":
-		return o.fault(at, "write "+successor(o.Kind)+" instead", fmt.Errorf("Istio no longer has %s of %s", o.Kind, o.APIVersion))
+		return o.fault(at, "write "+successor(o.Kind)+" instead", fmt.Errorf("%s of %s is gone from Istio", o.Kind, o.APIVersion))
 	case slices.Contains(securityKinds(), o.Kind) && (group == "v1" || group == "" || strings.Contains(group, "istio")):
 		return o.fault(at, "expected "+securityGroup+"/v1", fmt.Errorf("%s is no kind of %q", o.Kind, o.APIVersion))
 	}

@@ -182,10 +182,10 @@ func resources(d *envoy.Dump) map[string]resource {
 }
 
 func listenerKind(l *listenerv3.Listener) string {
-	switch {
-	case l.TrafficDirection == corev3.TrafficDirection_OUTBOUND:
+	switch l.TrafficDirection {
+	case corev3.TrafficDirection_OUTBOUND:
 		return "outbound listener"
-	case l.TrafficDirection == corev3.TrafficDirection_INBOUND:
+	case corev3.TrafficDirection_INBOUND:
 		return "inbound listener"
 	}
 	return "listener"

@@ -219,7 +219,7 @@ func endpoints(it *item, _ string, _ protoreflect.Message, v protoreflect.Value)
 	})
 	for _, e := range all {
 		k := it.kid("endpoint", e.key)
-		k.add("", e.LbEndpoint.ProtoReflect())
+		k.add("", e.ProtoReflect())
 		if proto.Size(e.locality.GetLocality()) > 0 {
 			k.fields["locality"] = whole(e.locality.GetLocality())
 		}

@@ -111,7 +111,7 @@ func (s *summary) listener(l *listenerv3.Listener) {
 
 func (s *summary) trust(t *tlsv3.DownstreamTlsContext) {
 	context := t.GetCommonTlsContext().GetCombinedValidationContext().GetDefaultValidationContext()
-	for _, m := range context.GetMatchSubjectAltNames() { //nolint:staticcheck // istiod writes the older field
+	for _, m := range context.GetMatchSubjectAltNames() { // istiod writes the older field
 		if domain, ok := strings.CutPrefix(m.GetPrefix(), "spiffe://"); ok {
 			s.domains = append(s.domains, strings.TrimSuffix(domain, "/"))
 		}
