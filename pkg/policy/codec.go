@@ -77,7 +77,7 @@ func (m *message) looksLikeHTTP() bool { return m.h2 || isToken(m.method) && m.p
 func (m *message) parses() bool {
 	switch {
 	case m.target == "":
-		return false
+		return m.method == http.MethodConnect // the version stands in its place
 	case m.target[0] == '/' || m.target[0] == '*':
 		return isVisible(m.target)
 	case m.method == http.MethodConnect:
@@ -111,7 +111,7 @@ func isToken(s string) bool {
 }
 
 // isMethod tells whether the HTTP/1 codec knows a method (DP-20). M-SEARCH is
-// not among them.
+// none.
 func isMethod(s string) bool {
 	switch s {
 	case "DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
@@ -123,10 +123,13 @@ func isMethod(s string) bool {
 }
 
 // http1 reads a request as Envoy's HTTP/1 codec and connection manager do, up
-// to the first filter.
+// to the first filter. What the connection manager rejects has headers.
 func (m *message) http1() (headers, *rejection) {
 	if !isMethod(m.method) {
 		return nil, &rejection{http.StatusBadRequest, "unknown method " + m.method}
+	}
+	if !m.parses() {
+		return nil, &rejection{http.StatusBadRequest, "a request target that is neither a path nor a URL"}
 	}
 	for _, l := range m.lines {
 		if !isToken(l.Name) || strings.ContainsFunc(l.Value, isControl) {
@@ -136,7 +139,8 @@ func (m *message) http1() (headers, *rejection) {
 	if r := m.framing(); r != nil {
 		return nil, r
 	}
-	if r := m.target1(); r != nil {
+	r := m.target1()
+	if r != nil && r.status != http.StatusNotFound {
 		return nil, r
 	}
 	h := newHeaders(m.method, m.target, strings.Trim(m.authority, " \t"), len(m.lines))
@@ -147,7 +151,7 @@ func (m *message) http1() (headers, *rejection) {
 		}
 		h.add(name, l.Value)
 	}
-	return h, nil
+	return h, r
 }
 
 // framing checks the headers that say where the message ends. They are taken at
@@ -184,11 +188,9 @@ func (m *message) lengths() []string {
 func (m *message) target1() *rejection {
 	bad := func(why string) *rejection { return &rejection{http.StatusBadRequest, why} }
 	switch {
-	case !m.parses():
-		return bad("a request target that is neither a path nor a URL")
 	case m.method == http.MethodConnect:
 		match := connectTarget.FindStringSubmatch(m.target)
-		if match == nil || !portNumber(match[2]) {
+		if match == nil || !isPortText(match[2]) {
 			return bad("CONNECT takes a host and port")
 		}
 		m.authority = m.target
@@ -200,7 +202,7 @@ func (m *message) target1() *rejection {
 	case strings.HasPrefix(m.target, "/"):
 	default:
 		match := absoluteTarget.FindStringSubmatch(m.target)
-		if match == nil || match[2] != "" && !portNumber(match[2]) {
+		if match == nil || match[2] != "" && !isPortText(match[2]) {
 			return bad("malformed URL as request target")
 		}
 		m.authority, m.target = match[1], cmp.Or(match[3], "/")
@@ -214,8 +216,8 @@ func (m *message) target1() *rejection {
 	return nil
 }
 
-// portNumber tells whether digits are a port.
-func portNumber(digits string) bool {
+// isPortText tells whether digits are the number of a port.
+func isPortText(digits string) bool {
 	_, err := strconv.ParseUint(digits, 10, 16)
 	return err == nil
 }
@@ -233,9 +235,15 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	if !isToken(m.method) {
 		return refuse("malformed method")
 	}
-	authority := m.authority
+	authority, hosts := m.authority, 0
 	for _, l := range m.lines {
-		if l.Name == "host" && authority == "" {
+		if l.Name != "host" {
+			continue
+		}
+		if hosts++; hosts > 1 || !isAuthority(l.Value) {
+			return refuse("malformed host header, or more than one")
+		}
+		if authority == "" {
 			authority = l.Value // DP-22
 		}
 	}
@@ -246,7 +254,7 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	case !strings.HasPrefix(m.target, "/") || strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return refuse("malformed path")
 	}
-	if authority == "" || strings.ContainsFunc(authority, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '@' || r == '/' }) {
+	if !isAuthority(authority) {
 		return refuse("malformed authority")
 	}
 	scheme := "http"
@@ -266,11 +274,16 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	if len(m.lengths()) > 1 {
 		return refuse("content-length twice")
 	}
-	if m.target == "*" {
-		return nil, &rejection{http.StatusNotFound, "no path"}
-	}
 	h.joinCookies()
+	if m.target == "*" {
+		return h, &rejection{http.StatusNotFound, "no path"}
+	}
 	return h, nil
+}
+
+// isAuthority tells what the HTTP/2 codec takes for one (DP-21a).
+func isAuthority(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '@' || r == '/' })
 }
 
 // refusedLine says why the HTTP/2 codec does not accept a header line (DP-21a).

@@ -52,6 +52,8 @@ func TestTargets(t *testing.T) {
 		{"CONNECT", "/", "rejected 400", "rejected 400"},
 		{"CONNECT", "http://a:80", "rejected 400", "rejected 400"},
 		{"CONNECT", "a#b:80", "rejected 400", "bytes"},
+		{"CONNECT", "", "rejected 400", "rejected 400"},
+		{"GET", "", "rejected 400", "bytes"},
 		{"MSEARCH", "/", "allow 200", "allow 200"},
 		{"M-SEARCH", "/", "rejected 400", "rejected 400"},
 	} {
@@ -120,10 +122,48 @@ func TestHeaderLines(t *testing.T) {
 		{"QUERY without a type", []change{method("QUERY")}, "rejected 400"},
 		{"QUERY with one", []change{method("QUERY"), header("content-type", "text/plain")}, "allow 200"},
 		{"QUERY on HTTP/2", []change{h2, method("QUERY")}, "rejected 400"},
+		{"DP-22 host beside the authority", []change{h2, header("host", "x")}, "allow 200"},
+		{"DP-22 host alone", []change{h2, host(""), header("host", "x")}, "allow 200"},
+		{"host twice on HTTP/2", []change{h2, header("host", "x", "x")}, "refused 0"},
+		{"host on HTTP/2, empty", []change{h2, header("host", "")}, "refused 0"},
+		{"host on HTTP/2, malformed", []change{h2, header("host", "u@x")}, "refused 0"},
+		{"what the target's form costs, before an encoding", []change{path("a:x"), header("transfer-encoding", "gzip")}, "rejected 400"},
+		{"and its authority, after", []change{path("http://a_b/"), header("transfer-encoding", "gzip")}, "rejected 501"},
 	} {
 		v := model(t, "", "").Evaluate(request(tt.changes...))
 		if got := fmt.Sprintf("%s %d", v.Outcome, v.HTTPStatus); got != tt.want {
 			t.Errorf("%s: %s (%s), want %s", tt.what, got, v.Reason, tt.want)
 		}
+	}
+}
+
+// TestRejectedGRPC: of what is rejected only a missing path is told in gRPC's
+// way, and CONNECT is never gRPC (DP-24a).
+func TestRejectedGRPC(t *testing.T) {
+	t.Parallel()
+	grpc := header("content-type", "application/grpc")
+	for _, tt := range []struct {
+		method, target string
+		want           string
+	}{
+		{"OPTIONS", "*", "rejected 200 12"},
+		{"GET", "http://o.com?x", "rejected 200 12"},
+		{"GET", "*", "rejected 400 -1"},
+		{"GET", "http://a_b/", "rejected 400 -1"},
+		{"GET", "/%00", "rejected 200 13"},
+		{"CONNECT", "a:80", "allow 404 -1"},
+	} {
+		v := model(t, "", "").Evaluate(request(grpc, method(tt.method), path(tt.target)))
+		code := -1
+		if v.GRPCStatus != nil {
+			code = *v.GRPCStatus
+		}
+		if got := fmt.Sprintf("%s %d %d", v.Outcome, v.HTTPStatus, code); got != tt.want {
+			t.Errorf("%s %s: %s, want %s", tt.method, tt.target, got, tt.want)
+		}
+	}
+	denied := model(t, ap("p", ""), "").Evaluate(request(grpc, method("CONNECT"), path("a:80")))
+	if denied.Outcome != policy.Deny || denied.HTTPStatus != 403 || denied.GRPCStatus != nil {
+		t.Errorf("CONNECT denied: %s %d", denied.Outcome, denied.HTTPStatus)
 	}
 }

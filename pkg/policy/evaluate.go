@@ -194,6 +194,7 @@ func (e *evaluation) http() bool {
 	e.verdict.Stage = Codec
 	h, reject := e.decode()
 	if reject != nil {
+		e.isGRPC = h.grpc()
 		e.reject(reject)
 		return false
 	}
@@ -213,7 +214,7 @@ func (e *evaluation) http() bool {
 		return false
 	}
 	h.tidy(e.chain.Terminates)
-	e.headers, e.isGRPC = h, h.grpc()
+	e.headers, e.isGRPC = h, e.hasPath && h.grpc() // CONNECT is never gRPC
 	var forwarded bool
 	if e.remote, forwarded = h.remote(e.direct); forwarded {
 		e.unknown &^= setOf(ClientAddress)
