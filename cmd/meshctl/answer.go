@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/meshctl/meshctl/internal/printer"
@@ -35,13 +36,9 @@ func newSimulation(q *policy.Question, a policy.Answer) simulation {
 // each workload, and the verdict last.
 func printSimulation(w io.Writer, s simulation) error {
 	lines := []string{s.Request, "  from  " + s.From, "  to    " + s.To}
-	for i := range s.Endpoints {
-		e := &s.Endpoints[i]
-		lines = append(lines, "", fmt.Sprintf("%s, port %d", e.Name, e.Port))
-		for _, step := range e.Trace {
-			lines = append(lines, stepLines(step)...)
-		}
-		lines = append(lines, stageLine("verdict", verdictText(&e.Verdict)))
+	for _, group := range alike(s.Endpoints) {
+		lines = append(lines, "", group.names)
+		lines = append(lines, group.lines...)
 	}
 	if len(s.Endpoints) != 1 {
 		text := string(s.Outcome)
@@ -51,6 +48,33 @@ func printSimulation(w io.Writer, s simulation) error {
 		lines = append(lines, "", "verdict: "+text)
 	}
 	return printer.Lines(w, lines...)
+}
+
+// endpointGroup are endpoints at which the same happens.
+type endpointGroup struct {
+	names string
+	lines []string
+}
+
+// alike puts endpoints together that the request passes in the same way.
+func alike(endpoints []policy.EndpointAnswer) []endpointGroup {
+	var all []endpointGroup
+	for i := range endpoints {
+		e := &endpoints[i]
+		name := fmt.Sprintf("%s, port %d", e.Name, e.Port)
+		var lines []string
+		for _, step := range e.Trace {
+			lines = append(lines, stepLines(step)...)
+		}
+		lines = append(lines, stageLine("verdict", verdictText(&e.Verdict)))
+		same := slices.IndexFunc(all, func(g endpointGroup) bool { return slices.Equal(g.lines, lines) })
+		if same < 0 {
+			all = append(all, endpointGroup{name, lines})
+			continue
+		}
+		all[same].names += "\n" + name
+	}
+	return all
 }
 
 func stageLine(name, text string) string { return fmt.Sprintf("  %-16s%s", name, text) }

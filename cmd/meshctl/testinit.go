@@ -69,6 +69,9 @@ func (o *policyTestOptions) initTests(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil { //nolint:gosec // tests are not secret
+		return err
+	}
 	if err := atomicfile.Write(file); err != nil {
 		return err
 	}
@@ -82,15 +85,13 @@ func (o *policyTestOptions) target() (string, error) {
 	if !isTestFile(target) {
 		info, err := os.Stat(target)
 		switch {
+		case errors.Is(err, fs.ErrNotExist): // made when there is something to write
 		case err != nil:
 			return "", fmt.Errorf("open %s: %w", target, errors.Unwrap(err))
 		case !info.IsDir():
 			return "", fmt.Errorf("%s: expected a directory, or the name of a *.meshtest.yaml file", target)
 		}
 		target = filepath.Join(target, defaultTestFile)
-	}
-	if _, err := os.Stat(filepath.Dir(target)); err != nil {
-		return "", fmt.Errorf("open %s: %w", filepath.Dir(target), errors.Unwrap(err))
 	}
 	if _, err := os.Lstat(target); err == nil && !o.format.force {
 		return "", fmt.Errorf("%s: exists already: use --force to overwrite", target)

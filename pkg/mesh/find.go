@@ -203,9 +203,8 @@ func near(name string, all []string) string {
 		}
 		d := min(distance(name, candidate), distance(name, bare))
 		mine, _, _ := strings.Cut(name, ".")
-		if theirs, _, _ := strings.Cut(bare, "."); theirs == mine {
-			d = min(d, 1)
-		}
+		theirs, _, _ := strings.Cut(bare, ".")
+		d = min(d, 1+distance(mine, theirs))
 		return d
 	}
 	slices.SortFunc(all, func(a, b string) int {

@@ -57,3 +57,24 @@ func TestRolloutOfADeployment(t *testing.T) {
 		t.Error("no error without a pod template")
 	}
 }
+
+// TestSameNameTwice: the last one counts, as with kubectl apply, and a warning
+// names both places.
+func TestSameNameTwice(t *testing.T) {
+	t.Parallel()
+	policy := func(spec string) string {
+		return "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: a}\nspec: {mtls: {mode: " + spec + "}}\n"
+	}
+	s, err := build(t, policy("STRICT")+"---\n"+policy("DISABLE"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := s.PeerAuthentications("default")
+	if len(found) != 1 || found[0].Spec.GetMtls().GetMode().String() != "DISABLE" {
+		t.Errorf("%v, want the last", found)
+	}
+	want := "mesh.yaml:6:1: PeerAuthentication default/a stands at mesh.yaml:1:1 too: the last one counts, as with kubectl apply"
+	if len(s.Warnings) != 1 || s.Warnings[0] != want {
+		t.Errorf("%q, want %q", s.Warnings, want)
+	}
+}

@@ -49,6 +49,9 @@ func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {
 	if err := unknownFields(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
 		return nil, err
 	}
+	if err := wrongShapes(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
+		return nil, err
+	}
 	if err := strict.unmarshal(parts.Spec, spec); err != nil {
 		return nil, wrongFields(o, parts.Spec, spec, err)
 	}
