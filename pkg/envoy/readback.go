@@ -278,6 +278,13 @@ func (c *readChain) distrust(format string, args ...any) {
 	c.opaque = append(c.opaque, fmt.Sprintf(format, args...))
 }
 
+// Inspected tells whether a listener looks at the first bytes of connections to
+// a port, for TLS and for HTTP.
+func Inspected(l *listenerv3.Listener, port uint32) (tls, http bool) {
+	tls, http, _ = inspectors(l, port)
+	return tls, http
+}
+
 // inspectors tell whether the first bytes are looked at, for TLS and for HTTP.
 func inspectors(l *listenerv3.Listener, port uint32) (tls, http bool, odd string) {
 	for _, f := range l.ListenerFilters {

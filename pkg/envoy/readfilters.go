@@ -262,6 +262,12 @@ func (s *stageReader) authorizer(name string, marked *matcherv3.MetadataMatcher,
 	}
 }
 
+// Harmless tells whether a filter decides nothing about requests.
+func Harmless(config *anypb.Any) bool {
+	m, err := config.UnmarshalNew()
+	return err == nil && harmless(m)
+}
+
 // harmless are filters that decide nothing here (EC-131, EC-133).
 func harmless(m proto.Message) bool {
 	name := string(m.ProtoReflect().Descriptor().FullName())

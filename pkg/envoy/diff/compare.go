@@ -99,7 +99,8 @@ func (r *Result) Same() bool { return len(r.Workloads) == 0 }
 // Looser tells whether something differs that lets in what was refused, or may.
 func (r *Result) Looser() bool {
 	return slices.ContainsFunc(r.Workloads, func(w Workload) bool {
-		return slices.ContainsFunc(w.Changes, func(c Change) bool { return slices.Contains(c.Tags, Looser) })
+		return slices.ContainsFunc(w.Changes, func(c Change) bool { return slices.Contains(c.Tags, Looser) }) ||
+			slices.ContainsFunc(w.Intents, func(i Intent) bool { return i.Tag == Looser }) // rules that went with their chains
 	})
 }
 

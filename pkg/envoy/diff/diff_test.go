@@ -32,7 +32,12 @@ spec: {template: {metadata: {labels: {app: reviews}}, spec: {serviceAccountName:
 // side renders reviews with these objects beside it.
 func side(tb testing.TB, objects, meshConfig string) diff.Side {
 	tb.Helper()
-	stream, err := manifest.Read("deploy.yaml", []byte(base+objects))
+	return sideOf(tb, base+objects, meshConfig)
+}
+
+func sideOf(tb testing.TB, manifests, meshConfig string) diff.Side {
+	tb.Helper()
+	stream, err := manifest.Read("deploy.yaml", []byte(manifests))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -260,5 +265,46 @@ func TestOwnExtensions(t *testing.T) {
 	}
 	if r := diff.Compare(diff.Side{Dumps: with}, diff.Side{Dumps: without}); r.Same() {
 		t.Error("no difference between two dumps")
+	}
+}
+
+// What loosens is told, whatever tightens beside it: a rule that goes while all
+// chains change their keys, a filter, an inspector that chains need.
+func TestLooserBesideTighter(t *testing.T) {
+	t.Parallel()
+	deny := authz("DENY", `[{to: [{operation: {paths: [/admin]}}]}]`)
+	if !diff.Compare(side(t, peers("DISABLE")+deny, ""), side(t, peers("STRICT"), "")).Looser() {
+		t.Error("a DENY rule is gone, and nobody told")
+	}
+	named := strings.Replace(base, "name: http", "name: tcp", 1)
+	if r := diff.Compare(side(t, "", ""), side(t, peers("STRICT"), "")); r.Looser() {
+		t.Errorf("nothing is looser: %+v", r.Workloads[0].Changes)
+	}
+	if !diff.Compare(side(t, "", ""), sideOf(t, named+peers("STRICT"), "")).Looser() {
+		t.Error("requests are seen as bytes, and nobody told")
+	}
+	read := func(listenerFilters, match, filters, socket string) diff.Side {
+		all, err := envoy.ParseConfig("l.json", []byte(`[{"name": "in", "trafficDirection": "INBOUND", "listenerFilters": [`+listenerFilters+`], "filterChains": [
+{"filterChainMatch": {"destinationPort": 80, `+match+`}, "filters": [`+filters+`]`+socket+`}]}]`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return diff.Side{Dumps: all}
+	}
+	const (
+		inspector = `{"name": "envoy.filters.listener.tls_inspector", "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"}}`
+		raw, tls  = `"transportProtocol": "raw_buffer"`, `"transportProtocol": "tls"`
+		magic     = `{"name": "magic", "typedConfig": {"@type": "type.googleapis.com/corp.Magic"}}`
+		mutual    = `, "transportSocket": {"name": "tls", "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "requireClientCertificate": true}}`
+	)
+	plain := read(inspector, raw, magic, "")
+	if r := diff.Compare(plain, read(inspector, tls, magic, mutual)); r.Looser() {
+		t.Errorf("nothing is looser: %+v", r.Workloads[0].Changes)
+	}
+	if !diff.Compare(plain, read(inspector, tls, "", mutual)).Looser() {
+		t.Error("a filter is gone, and nobody told")
+	}
+	if !diff.Compare(plain, read("", tls, magic, mutual)).Looser() {
+		t.Error("the inspector that the chain needs is gone, and nobody told")
 	}
 }

@@ -19,7 +19,8 @@
 // What is decided by meaning:
 //
 //	mTLS of an inbound port     DISABLE, PERMISSIVE, STRICT: up is tighter, down looser
-//	inspectors of first bytes   as the modes of the ports, else looser
+//	inspectors of first bytes   as the modes of the ports; looser if a chain needs one that is not there
+//	chains of an inbound port   as its mode; looser if another filter, or the kind of traffic, changes with them
 //	mTLS of an endpoint         offered tighter, no longer offered looser
 //	trust domains of clients    more looser, fewer tighter
 //	path normalization          more tighter, less looser

@@ -13,7 +13,9 @@ import (
 	rbachttp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	rbactcp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
+	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/meshctl/meshctl/pkg/envoy"
@@ -49,6 +51,20 @@ type summary struct {
 	paths         string
 	looksAtTokens bool
 	clients       map[string]string // how clusters are called
+	// filters are what a port has beside policy that is told elsewhere: whether it
+	// sees requests or bytes, how, and other filters with their configuration.
+	filters map[uint32]map[string]bool
+	// blind are ports with chains that want TLS or HTTP to be seen, where nobody
+	// looks.
+	blind bool
+}
+
+// filtersOf are those of a port; those without chains follow the others'.
+func (s *summary) filtersOf(port uint32) map[string]bool {
+	if _, own := s.modes[port]; own {
+		return s.filters[port]
+	}
+	return s.filters[0]
 }
 
 // mode is that of a port; those without chains follow the others'.
@@ -65,7 +81,7 @@ func summarize(d *envoy.Dump) *summary {
 		return nil
 	}
 	s := &summary{
-		modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{},
+		modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
 	}
 	for _, l := range d.Listeners {
 		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
@@ -96,8 +112,12 @@ func (s *summary) listener(l *listenerv3.Listener) {
 			open[port] = true
 		}
 		for _, f := range c.Filters {
-			s.filter(f.GetTypedConfig())
+			s.filter(port, f.Name, f.GetTypedConfig())
 		}
+		tls, http := envoy.Inspected(l, port)
+		match := c.GetFilterChainMatch()
+		s.blind = s.blind || match.GetTransportProtocol() == "tls" && !tls ||
+			match.GetTransportProtocol() == "raw_buffer" && len(match.GetApplicationProtocols()) > 0 && !http
 	}
 	for port := range secure {
 		s.modes[port] = strict
@@ -120,16 +140,18 @@ func (s *summary) trust(t *tlsv3.DownstreamTlsContext) {
 }
 
 // filter reads a network filter, or an HTTP filter.
-func (s *summary) filter(config *anypb.Any) {
+func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 	m, err := config.UnmarshalNew()
 	if err != nil {
+		s.other(port, name, config)
 		return
 	}
 	switch m := m.(type) {
 	case *hcmv3.HttpConnectionManager:
 		s.paths = pathWords(m)
+		s.note(port, "HTTP "+managerOptions(m))
 		for _, f := range m.HttpFilters {
-			s.filter(f.GetTypedConfig())
+			s.filter(port, f.Name, f.GetTypedConfig())
 		}
 	case *rbachttp.RBAC:
 		s.stage(false, rbacAction(config), m.Rules, m.ShadowRules)
@@ -139,7 +161,32 @@ func (s *summary) filter(config *anypb.Any) {
 		for _, p := range m.Providers {
 			s.issuers[p.Issuer] = true
 		}
+	case *tcpproxyv3.TcpProxy:
+		s.note(port, "TCP")
+	default:
+		s.other(port, name, config)
 	}
+}
+
+// managerOptions are how requests are read, on all chains of a port alike.
+func managerOptions(m *hcmv3.HttpConnectionManager) string {
+	m = proto.CloneOf(m)
+	m.HttpFilters, m.RouteSpecifier, m.StatPrefix, m.Tracing, m.AccessLog, m.RequestIdExtension, m.ServerName = nil, nil, "", nil, nil, nil, ""
+	return bytesOf(m)
+}
+
+// other notes a filter, unless it decides nothing.
+func (s *summary) other(port uint32, name string, config *anypb.Any) {
+	if !envoy.Harmless(config) {
+		s.note(port, name+"\x00"+config.GetTypeUrl()+"\x00"+string(config.GetValue()))
+	}
+}
+
+func (s *summary) note(port uint32, what string) {
+	if s.filters[port] == nil {
+		s.filters[port] = map[string]bool{}
+	}
+	s.filters[port][what] = true
 }
 
 func (s *summary) stage(tcp bool, action string, rules, shadow *rbacv3.RBAC) {

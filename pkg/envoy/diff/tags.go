@@ -2,6 +2,7 @@ package diff
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,15 +108,18 @@ func (t *tagger) chainTag(c *Change) Tag {
 	if !ok {
 		return Looser
 	}
-	if d := t.after.mode(port).rank() - t.before.mode(port).rank(); d != 0 {
-		return upIf(d > 0)
+	if !maps.Equal(t.before.filtersOf(port), t.after.filtersOf(port)) {
+		return Looser // a filter, or the kind of traffic, came or went with the chain
 	}
-	return Looser
+	return upIf(t.after.mode(port).rank() > t.before.mode(port).rank())
 }
 
 // inspectorTag is that of what looks at the first bytes: it comes and goes with
 // the modes of ports.
 func (t *tagger) inspectorTag() Tag {
+	if t.after.blind {
+		return Looser
+	}
 	tag := Looser
 	for _, port := range ports(t.before, t.after) {
 		switch d := t.after.mode(port).rank() - t.before.mode(port).rank(); {
