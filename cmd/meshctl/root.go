@@ -25,8 +25,8 @@ func newRootCmd(streams genericiooptions.IOStreams) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "meshctl",
 		Short: "Secure an Istio mesh without a cluster",
-		Long: `meshctl injects sidecars into manifests and decides requests by the mesh's
-policies, offline.
+		Long: `meshctl injects sidecars into manifests, tells what the mesh's policies do with a
+request, tests and explains them, and shows what Envoy would be told: offline.
 
 It touches no network and no kubeconfig unless a flag asks for it. Every flag
 can also be set as MESHCTL_<FLAG> in the environment, or in .meshctl.yaml, the

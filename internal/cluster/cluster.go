@@ -1,4 +1,5 @@
-// Package cluster reads an installation's configuration from a cluster. It is
+// Package cluster reads an installation's configuration, and the objects of a
+// mesh, from a cluster. It is
 // used only where a flag asks for a cluster.
 package cluster
 
@@ -28,7 +29,7 @@ type Access struct {
 // Impersonation is a user in whose name requests are made.
 type Impersonation = rest.ImpersonationConfig
 
-// Client reads ConfigMaps of one cluster.
+// Client reads from one cluster.
 type Client struct {
 	core    typedcorev1.CoreV1Interface
 	host    string

@@ -96,14 +96,14 @@ func wantKind(o *Object, text json.RawMessage, want string, first byte, path []s
 		return nil
 	}
 	kind, hint := "", ""
-	switch c := text[0]; {
-	case c == '[':
+	switch text[0] {
+	case '[':
 		kind = "a list"
-	case c == '{':
+	case '{':
 		kind = "a mapping"
-	case c == '"':
+	case '"':
 		kind = "text"
-	case c == 't' || c == 'f':
+	case 't', 'f':
 		kind, hint = "true or false", "quote the value: YAML reads words such as yes, no, y, n, on and off as true and false"
 	default:
 		kind, hint = "a number", "quote the value"
