@@ -1,0 +1,146 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"math/big"
+	"time"
+)
+
+// Lifetimes (CA-14, CA-20).
+const (
+	DefaultLeafTTL = 24 * time.Hour
+	MaxLeafTTL     = 90 * 24 * time.Hour
+	DefaultRootTTL = 3650 * 24 * time.Hour
+)
+
+// backdating allows for clocks that are behind (CA-14).
+const backdating = 2 * time.Minute
+
+// maxCommonName is what X.520 allows.
+const maxCommonName = 64
+
+// LeafOptions are what may vary between leaves. The zero value is the profile's.
+type LeafOptions struct {
+	TTL time.Duration // 0 is DefaultLeafTTL; more than MaxLeafTTL is refused
+	// IstioCompat allows key encipherment for all kinds of keys, as Istio's CA
+	// does; otherwise it is for RSA only (CA-9).
+	IstioCompat bool
+	// DualUse names the identity in the subject as well, if it is short enough
+	// for a common name (CA-18).
+	DualUse bool
+}
+
+// RootOptions are what may vary between roots. The zero value is the profile's.
+type RootOptions struct {
+	TTL time.Duration // 0 is DefaultRootTTL
+	// OmitID leaves the trust domain's own ID out of the alternative names
+	// (CA-20).
+	OmitID bool
+}
+
+// lifetime is how long a leaf lasts. What is asked for beyond the limit is
+// refused and not cut down (CA-14).
+func (o LeafOptions) lifetime() (time.Duration, error) {
+	switch {
+	case o.TTL <= 0:
+		return DefaultLeafTTL, nil
+	case o.TTL > MaxLeafTTL:
+		return 0, fmt.Errorf("lifetime of %s: at most %s are allowed", o.TTL, MaxLeafTTL)
+	}
+	return o.TTL, nil
+}
+
+// leafTemplate is a workload's certificate (CA-7..CA-12).
+func leafTemplate(id ID, public crypto.PublicKey, o LeafOptions) (*x509.Certificate, error) {
+	if id.Path() == "" {
+		return nil, fmt.Errorf("identity %q: a workload's has a path (CA-4)", id)
+	}
+	names, err := alternativeName(id)
+	if err != nil {
+		return nil, err
+	}
+	t := &x509.Certificate{
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true,
+		ExtraExtensions:       []pkix.Extension{names},
+	}
+	if _, isRSA := public.(*rsa.PublicKey); isRSA || o.IstioCompat {
+		t.KeyUsage |= x509.KeyUsageKeyEncipherment
+	}
+	if text := id.String(); o.DualUse && len(text) <= maxCommonName {
+		t.Subject.CommonName = text
+	}
+	return t, nil
+}
+
+// rootTemplate is a self-signed root. It has no limit on the length of paths,
+// and its name differs from day to day, so that generations can be told apart
+// (CA-20, CA-21).
+func rootTemplate(domain string, now time.Time, o RootOptions) (*x509.Certificate, error) {
+	t := &x509.Certificate{
+		Subject:               pkix.Name{Organization: []string{domain}, CommonName: domain + " root " + now.UTC().Format(time.DateOnly)},
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	if len(t.Subject.CommonName) > maxCommonName {
+		t.Subject.CommonName = "root " + now.UTC().Format(time.DateOnly)
+	}
+	if o.OmitID {
+		return t, nil
+	}
+	names, err := alternativeName(ID{domain: domain})
+	t.ExtraExtensions = []pkix.Extension{names}
+	return t, err
+}
+
+// alternativeName is the one URI that a certificate is for. It is critical
+// whatever the subject says, since Java and SPIFFE want it so without one
+// (CA-7, CA-8).
+func alternativeName(id ID) (pkix.Extension, error) {
+	const uri = 6 // GeneralName's tag
+	value, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: uri, Bytes: []byte(id.String())}})
+	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: value}, err
+}
+
+// keyID names a key in the certificates that it signs (CA-12; RFC 7093, method
+// 1).
+func keyID(public crypto.PublicKey) ([]byte, error) {
+	encoded, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, err
+	}
+	var info struct {
+		Algorithm pkix.AlgorithmIdentifier
+		Key       asn1.BitString
+	}
+	if _, err := asn1.Unmarshal(encoded, &info); err != nil {
+		return nil, err
+	}
+	const size = 20
+	sum := sha256.Sum256(info.Key.Bytes)
+	return sum[:size], nil
+}
+
+// serial reads 128 random bits; zero is no serial number (CA-13).
+func (m *Mint) serial() (*big.Int, error) {
+	const bytes, attempts = 16, 4
+	data := make([]byte, bytes)
+	for range attempts {
+		if _, err := readFull(m.Random, data); err != nil {
+			return nil, fmt.Errorf("serial number: %w", err)
+		}
+		if n := new(big.Int).SetBytes(data); n.Sign() > 0 {
+			return n, nil
+		}
+	}
+	return nil, errors.New("serial number: the source of randomness gives zeros only")
+}
