@@ -1,14 +1,34 @@
 package policy
 
 import (
+	"cmp"
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
-// absoluteTarget is a request target that names the authority too.
-var absoluteTarget = regexp.MustCompile(`^(?i:https?)://([^/?#]+)(.*)$`)
+// What Envoy's HTTP/1 parser takes for a request target that is no path: a URL of
+// any scheme and, after CONNECT, one without its scheme. More is asked of it
+// later.
+var (
+	parsedTarget  = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]*://` + parsedHost + `(?:[/?][!-~]*)?$`)
+	parsedConnect = regexp.MustCompile(`^` + parsedHost + `(?:[/?][!-~]*)?$`)
+)
+
+// parsedHost has any number of @, but no two in a row.
+const parsedHost = `@?(?:[A-Za-z0-9!$%&'()*+,\-.:;=\[\]_~]@?)*`
+
+// absoluteTarget is a request target that names the authority too; what logs in
+// before the host is dropped. connectTarget is that of CONNECT.
+var (
+	absoluteTarget = regexp.MustCompile(`^(?i:https?)://(?:[A-Za-z0-9\-_.!~*'()%;:&=+$,]*@)?` + authorityForm + `(?:([/?].*)?)$`)
+	connectTarget  = regexp.MustCompile(`^` + authorityForm + `$`)
+)
+
+// authorityForm is a host of a request target, with or without a port.
+const authorityForm = `((?:[A-Za-z0-9.\-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]+))?)`
 
 // rejection is an answer of Envoy's own before any policy; status 0 closes the
 // connection.
@@ -50,9 +70,20 @@ func wire(h *HTTP, text func(i int) string) message {
 }
 
 // looksLikeHTTP is what the HTTP inspector makes of the first line: any token,
-// a target of visible ASCII, and a version that it knows (RUN-2, DP-15a).
-func (m *message) looksLikeHTTP() bool {
-	return m.h2 || isToken(m.method) && m.target != "" && isVisible(m.target)
+// a target that the parser takes, and a version that it knows (RUN-2, DP-15a).
+func (m *message) looksLikeHTTP() bool { return m.h2 || isToken(m.method) && m.parses() }
+
+// parses tells whether the HTTP/1 parser takes the request target.
+func (m *message) parses() bool {
+	switch {
+	case m.target == "":
+		return m.method == http.MethodConnect // the version stands in its place
+	case m.target[0] == '/' || m.target[0] == '*':
+		return isVisible(m.target)
+	case m.method == http.MethodConnect:
+		return parsedConnect.MatchString(m.target)
+	}
+	return parsedTarget.MatchString(m.target)
 }
 
 // isVisible tells whether a text is visible ASCII throughout.
@@ -79,29 +110,37 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// isMethod tells whether the HTTP/1 codec knows a method (DP-20).
+// isMethod tells whether the HTTP/1 codec knows a method (DP-20). M-SEARCH is
+// none.
 func isMethod(s string) bool {
 	switch s {
 	case "DELETE", "GET", "HEAD", "POST", "PUT", "CONNECT", "OPTIONS", "TRACE", "COPY", "LOCK", "MKCOL", "MOVE", "PROPFIND", "PROPPATCH",
-		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH", "NOTIFY", "SUBSCRIBE",
-		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE":
+		"SEARCH", "UNLOCK", "BIND", "REBIND", "UNBIND", "ACL", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "MSEARCH", "NOTIFY", "SUBSCRIBE",
+		"UNSUBSCRIBE", "PATCH", "PURGE", "MKCALENDAR", "LINK", "UNLINK", "SOURCE", methodQuery:
 		return true
 	}
 	return false
 }
 
 // http1 reads a request as Envoy's HTTP/1 codec and connection manager do, up
-// to the first filter.
+// to the first filter. What the connection manager rejects has headers.
 func (m *message) http1() (headers, *rejection) {
 	if !isMethod(m.method) {
 		return nil, &rejection{http.StatusBadRequest, "unknown method " + m.method}
 	}
+	if !m.parses() {
+		return nil, &rejection{http.StatusBadRequest, "a request target that is neither a path nor a URL"}
+	}
 	for _, l := range m.lines {
-		if !isToken(l.Name) || strings.ContainsAny(l.Value, "\x00\r\n") {
+		if !isToken(l.Name) || strings.ContainsFunc(l.Value, isControl) {
 			return nil, &rejection{http.StatusBadRequest, "malformed header line"}
 		}
 	}
-	if r := m.target1(); r != nil {
+	if r := m.framing(); r != nil {
+		return nil, r
+	}
+	r := m.target1()
+	if r != nil && r.status != http.StatusNotFound {
 		return nil, r
 	}
 	h := newHeaders(m.method, m.target, strings.Trim(m.authority, " \t"), len(m.lines))
@@ -112,7 +151,36 @@ func (m *message) http1() (headers, *rejection) {
 		}
 		h.add(name, l.Value)
 	}
-	return h, nil
+	return h, r
+}
+
+// framing checks the headers that say where the message ends. They are taken at
+// their word: there are no bodies here.
+func (m *message) framing() *rejection {
+	lengths, encoded, chunked := m.lengths(), false, true
+	for _, l := range m.lines {
+		if strings.EqualFold(l.Name, "transfer-encoding") {
+			encoded, chunked = true, chunked && strings.EqualFold(strings.Trim(l.Value, " \t"), "chunked")
+		}
+	}
+	switch {
+	case len(lengths) > 1, len(lengths) == 1 && (encoded || lengths[0] == "" || strings.Trim(lengths[0], "0123456789") != ""):
+		return &rejection{http.StatusBadRequest, "malformed content-length, or one that is not alone"}
+	case !chunked:
+		return &rejection{http.StatusNotImplemented, "transfer-encoding other than chunked"}
+	}
+	return nil
+}
+
+// lengths are the values of content-length.
+func (m *message) lengths() []string {
+	var all []string
+	for _, l := range m.lines {
+		if strings.EqualFold(l.Name, "content-length") {
+			all = append(all, strings.Trim(l.Value, " \t"))
+		}
+	}
+	return all
 }
 
 // target1 checks the request line's target, and takes an absolute one apart
@@ -120,24 +188,24 @@ func (m *message) http1() (headers, *rejection) {
 func (m *message) target1() *rejection {
 	bad := func(why string) *rejection { return &rejection{http.StatusBadRequest, why} }
 	switch {
-	case m.target == "" || !isVisible(m.target):
-		return bad("characters in the request target that are not allowed")
 	case m.method == http.MethodConnect:
-		if strings.HasPrefix(m.target, "/") {
+		match := connectTarget.FindStringSubmatch(m.target)
+		if match == nil || !isPortText(match[2]) {
 			return bad("CONNECT takes a host and port")
 		}
-	case m.target == "*" && m.method == http.MethodOptions:
-		return &rejection{http.StatusNotFound, "no path"}
+		m.authority = m.target
+	case strings.HasPrefix(m.target, "*"):
+		if m.method == http.MethodOptions {
+			return &rejection{http.StatusNotFound, "no path"}
+		}
+		return bad("a request target without a path")
 	case strings.HasPrefix(m.target, "/"):
 	default:
 		match := absoluteTarget.FindStringSubmatch(m.target)
-		if match == nil {
-			return bad("a request target without a path")
+		if match == nil || match[2] != "" && !isPortText(match[2]) {
+			return bad("malformed URL as request target")
 		}
-		m.authority, m.target = match[1], match[2]
-		if m.target == "" {
-			m.target = "/"
-		}
+		m.authority, m.target = match[1], cmp.Or(match[3], "/")
 		if !strings.HasPrefix(m.target, "/") {
 			return &rejection{http.StatusNotFound, "no path in an absolute request target"}
 		}
@@ -148,6 +216,18 @@ func (m *message) target1() *rejection {
 	return nil
 }
 
+// isPortText tells whether digits are the number of a port.
+func isPortText(digits string) bool {
+	_, err := strconv.ParseUint(digits, 10, 16)
+	return err == nil
+}
+
+// isControl tells characters that no header value has.
+func isControl(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
+// methodQuery is GET with a body, whose type must be told.
+const methodQuery = "QUERY"
+
 // http2 reads a request as Envoy's HTTP/2 codec does; what it does not accept
 // closes the connection (DP-21).
 func (m *message) http2(tls bool) (headers, *rejection) {
@@ -155,9 +235,15 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	if !isToken(m.method) {
 		return refuse("malformed method")
 	}
-	authority := m.authority
+	authority, hosts := m.authority, 0
 	for _, l := range m.lines {
-		if l.Name == "host" && authority == "" {
+		if l.Name != "host" {
+			continue
+		}
+		if hosts++; hosts > 1 || !isAuthority(l.Value) {
+			return refuse("malformed host header, or more than one")
+		}
+		if authority == "" {
 			authority = l.Value // DP-22
 		}
 	}
@@ -168,7 +254,7 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	case !strings.HasPrefix(m.target, "/") || strings.ContainsFunc(m.target, func(r rune) bool { return r <= ' ' || r == 0x7f }):
 		return refuse("malformed path")
 	}
-	if authority == "" || strings.ContainsFunc(authority, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '@' || r == '/' }) {
+	if !isAuthority(authority) {
 		return refuse("malformed authority")
 	}
 	scheme := "http"
@@ -185,11 +271,19 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 			h.add(l.Name, l.Value)
 		}
 	}
-	if m.target == "*" {
-		return nil, &rejection{http.StatusNotFound, "no path"}
+	if len(m.lengths()) > 1 {
+		return refuse("content-length twice")
 	}
 	h.joinCookies()
+	if m.target == "*" {
+		return h, &rejection{http.StatusNotFound, "no path"}
+	}
 	return h, nil
+}
+
+// isAuthority tells what the HTTP/2 codec takes for one (DP-21a).
+func isAuthority(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '@' || r == '/' })
 }
 
 // refusedLine says why the HTTP/2 codec does not accept a header line (DP-21a).
@@ -209,7 +303,7 @@ func refusedLine(l Line) string {
 	switch {
 	case !isToken(l.Name) || strings.ToLower(l.Name) != l.Name:
 		return "malformed header name"
-	case strings.ContainsFunc(l.Value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }):
+	case strings.ContainsFunc(l.Value, isControl):
 		return "control characters in a header"
 	}
 	return ""

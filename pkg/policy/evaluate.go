@@ -179,6 +179,10 @@ func (e *evaluation) allow() {
 		return
 	}
 	e.verdict.HTTPStatus = http.StatusOK
+	if h.Method == http.MethodConnect && e.chain.HTTP {
+		e.verdict.HTTPStatus, e.verdict.Reason = http.StatusNotFound, "no policy is against it, but sidecars lead CONNECT nowhere"
+		return
+	}
 	for _, l := range h.Headers {
 		if strings.EqualFold(l.Name, "content-type") && isGRPC(l.Value) {
 			zero := 0
@@ -192,6 +196,7 @@ func (e *evaluation) http() bool {
 	e.verdict.Stage = Codec
 	h, reject := e.decode()
 	if reject != nil {
+		e.isGRPC = h.grpc()
 		e.reject(reject)
 		return false
 	}
@@ -205,8 +210,13 @@ func (e *evaluation) http() bool {
 		h.set(":path", path)
 		e.hasPath = true
 	}
+	if refused := h.refused(); refused != nil {
+		e.isGRPC = h.grpc()
+		e.reject(refused)
+		return false
+	}
 	h.tidy(e.chain.Terminates)
-	e.headers, e.isGRPC = h, h.grpc()
+	e.headers, e.isGRPC = h, e.hasPath && h.grpc() // CONNECT is never gRPC
 	var forwarded bool
 	if e.remote, forwarded = h.remote(e.direct); forwarded {
 		e.unknown &^= setOf(ClientAddress)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/http"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -93,6 +94,31 @@ func (h *headers) add(name, value string) {
 	case value != "":
 		old.Value += "," + value
 	}
+}
+
+// refused is what the connection manager has against a request before any
+// filter: an upgrade that is not offered, or QUERY without a type (DP-26).
+func (h headers) refused() *rejection {
+	if h.first(":method") == methodQuery && h.first("content-type") == "" {
+		return &rejection{http.StatusBadRequest, "QUERY without a content-type"}
+	}
+	wanted := strings.ToLower(h.first("upgrade"))
+	if wanted != "" && wanted != "websocket" && wanted != "h2c" && h.lists("connection", "upgrade") {
+		return &rejection{http.StatusForbidden, "upgrade to " + wanted + " is not offered"}
+	}
+	return nil
+}
+
+// lists tells whether a header, a list, has a word in any case.
+func (h headers) lists(name, word string) bool {
+	for _, line := range h.values(name) {
+		for one := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(one), word) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // tidy does what the connection manager does before any filter (RUN-11, DP-69).
