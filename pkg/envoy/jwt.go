@@ -75,10 +75,12 @@ func jwks(p *policy.Provider) string {
 	return unfetched(p.Rule)
 }
 
-// unfetched marks keys that only istiod can fetch.
+// unfetchedMark begins what stands for keys that only istiod can fetch.
+const unfetchedMark = "keys of "
+
 func unfetched(r *security.JWTRule) string {
 	if r.JwksUri != "" {
-		return "keys of " + r.JwksUri
+		return unfetchedMark + r.JwksUri
 	}
-	return "keys of the OpenID discovery of " + r.Issuer
+	return unfetchedMark + "the OpenID discovery of " + r.Issuer
 }

@@ -1,0 +1,115 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/meshctl/meshctl/pkg/envoy"
+)
+
+// patience is how long the log may stand still while lines are missing.
+const patience = 20 * time.Second
+
+// logTail reads an access log while it is written.
+type logTail struct {
+	path string
+
+	mu     sync.Mutex
+	offset int64
+	rest   []byte // of a line that is not whole yet
+	// By connection: the lines of one that is open, and those of others of that
+	// name that have ended. A client's port may serve again.
+	open  map[string][]envoy.LogEntry
+	ended map[string][][]envoy.LogEntry
+}
+
+func newLogTail(path string) *logTail {
+	return &logTail{path: path, open: map[string][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}}
+}
+
+// connection names one in the log.
+func connection(workload, peer string) string { return workload + " " + peer }
+
+// take waits until as many connections of each name as wanted have ended, and
+// hands over what was written of them, oldest first.
+func (t *logTail) take(ctx context.Context, wanted map[string]int) (map[string][][]envoy.LogEntry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := time.Now()
+	for {
+		grown, err := t.read()
+		if err != nil {
+			return nil, err
+		}
+		missing := ""
+		for name, n := range wanted {
+			if len(t.ended[name]) < n {
+				missing = name
+				break
+			}
+		}
+		switch {
+		case missing == "":
+			taken := map[string][][]envoy.LogEntry{}
+			for name, n := range wanted {
+				taken[name], t.ended[name] = t.ended[name][:n], t.ended[name][n:]
+				if len(t.ended[name]) == 0 {
+					delete(t.ended, name)
+				}
+			}
+			return taken, nil
+		case grown:
+			last = time.Now()
+		case time.Since(last) > patience:
+			return nil, fmt.Errorf("access log: nothing says what became of the connection %s", missing)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(logFlush / 2):
+		}
+	}
+}
+
+// read takes in what was added.
+func (t *logTail) read() (grown bool, err error) {
+	f, err := os.Open(t.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil // nothing is written yet
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	added, err := io.ReadAll(io.NewSectionReader(f, t.offset, 1<<62))
+	if err != nil {
+		return false, err
+	}
+	t.offset += int64(len(added))
+	text := append(t.rest, added...)
+	end := bytes.LastIndexByte(text, '\n') + 1
+	t.rest = bytes.Clone(text[end:])
+	for line := range bytes.Lines(text[:end]) {
+		e, err := envoy.ParseLogEntry(line)
+		if err != nil {
+			return true, err
+		}
+		t.add(e)
+	}
+	return len(added) > 0, nil
+}
+
+func (t *logTail) add(e envoy.LogEntry) {
+	name := connection(e.Workload, e.Peer)
+	t.open[name] = append(t.open[name], e)
+	if e.Scope == envoy.ConnectionScope {
+		t.ended[name] = append(t.ended[name], t.open[name])
+		delete(t.open, name)
+	}
+}

@@ -1,0 +1,48 @@
+package live
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"strconv"
+)
+
+// maxWorkloads is how many have an address of their own in one block.
+const maxWorkloads = 250 * 250
+
+// block is a range of loopback addresses, 127.N.0.0/16, that this process has for
+// itself: several may run on one machine. The listener that proves it is closed
+// with it.
+type block struct {
+	second byte
+	proof  net.Listener
+}
+
+// claim finds a free block. Its first address stays the block's own.
+func claim() (*block, error) {
+	const first, last, attempts = 64, 250, 100
+	for range attempts {
+		b := &block{second: byte(first + rand.IntN(last-first))} //nolint:gosec // any will do
+		var err error
+		if b.proof, err = net.Listen("tcp4", net.JoinHostPort(b.address(0).String(), strconv.Itoa(inboundPort))); err == nil {
+			return b, nil
+		}
+	}
+	return nil, errors.New("no free range of loopback addresses: 127.0.0.0/8 must lead to this machine, as it does on Linux")
+}
+
+// address is the n-th of the block.
+func (b *block) address(n int) netip.Addr {
+	const hosts = 250
+	return netip.AddrFrom4([4]byte{127, b.second, byte(n / hosts), byte(1 + n%hosts)})
+}
+
+// workload is the address of the n-th workload.
+func (b *block) workload(n int) (netip.Addr, error) {
+	if n >= maxWorkloads-1 {
+		return netip.Addr{}, fmt.Errorf("more than %d workloads cannot run at once", maxWorkloads)
+	}
+	return b.address(n + 1), nil
+}

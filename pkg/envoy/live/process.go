@@ -1,0 +1,176 @@
+package live
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	"google.golang.org/protobuf/encoding/protojson"
+)
+
+// Times that a process may take.
+const (
+	startTimeout = 2 * time.Minute // a busy machine may be slow
+	stopTimeout  = 10 * time.Second
+	pollEvery    = 20 * time.Millisecond
+)
+
+// logFlush is how long Envoy keeps lines of its access log to itself.
+const logFlush = 20 * time.Millisecond
+
+// Process is a running Envoy.
+type Process struct {
+	Admin   string // HOST:PORT
+	command *exec.Cmd
+	exited  chan struct{} // closed when it is gone
+	err     error         // how it went, then
+	log     string
+}
+
+// Boot validates a bootstrap, starts Envoy with it and waits until it serves:
+// valid is not yet running (DP-2). Files go to a folder of the caller's. The
+// context is for the start only; Stop ends the process.
+func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, concurrency int) (*Process, error) {
+	text, err := protojson.Marshal(b)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "bootstrap.json")
+	const private = 0o600
+	if err := os.WriteFile(file, text, private); err != nil {
+		return nil, err
+	}
+	if err := validate(ctx, binary, file); err != nil {
+		return nil, err
+	}
+	p := &Process{exited: make(chan struct{}), log: filepath.Join(dir, "envoy.log")}
+	adminFile := filepath.Join(dir, "admin")
+	//nolint:gosec // the program that the user chose
+	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-path", p.log, "--log-level", "warning",
+		"--concurrency", strconv.Itoa(max(1, concurrency)), "--disable-hot-restart", "--file-flush-interval-msec", strconv.Itoa(int(logFlush.Milliseconds())))
+	ownGroup(p.command)
+	if err := p.command.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.command.Wait()
+		close(p.exited)
+	}()
+	if err := p.awaitReady(ctx, adminFile); err != nil {
+		return nil, errors.Join(err, p.Stop())
+	}
+	return p, nil
+}
+
+// validate lets Envoy read a bootstrap, and say what is wrong with it.
+func validate(ctx context.Context, binary, file string) error {
+	//nolint:gosec // the program that the user chose
+	output, err := exec.CommandContext(ctx, binary, "--mode", "validate", "-c", file, "--log-level", "error").CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return fmt.Errorf("envoy does not accept the configuration: %w: %s", err, complaint(string(output)))
+}
+
+// complaint is what Envoy gives as a reason: its critical lines, or the last one.
+func complaint(output string) string {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	for _, line := range lines {
+		if _, reason, ok := strings.Cut(line, "][critical]"); ok {
+			return strings.TrimSpace(reason)
+		}
+	}
+	for _, line := range lines {
+		if strings.HasPrefix(line, "error initializing configuration") {
+			return line
+		}
+	}
+	return lines[len(lines)-1]
+}
+
+// awaitReady waits until Envoy says that it is LIVE.
+func (p *Process) awaitReady(ctx context.Context, adminFile string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	state := "no answer yet"
+	for {
+		select {
+		case <-p.exited:
+			output, _ := os.ReadFile(p.log) // what it said last, if anything
+			return fmt.Errorf("envoy ended while it started: %w: %s", cmpErr(p.err), complaint(string(output)))
+		case <-ctx.Done():
+			return fmt.Errorf("envoy does not become ready (%s): %w", state, ctx.Err())
+		case <-time.After(pollEvery):
+		}
+		address, err := os.ReadFile(adminFile)
+		if err != nil || len(address) == 0 {
+			continue
+		}
+		p.Admin = strings.TrimSpace(string(address))
+		if state = p.state(ctx); state == "LIVE" {
+			return nil
+		}
+	}
+}
+
+// cmpErr is an error for a process that went without any.
+func cmpErr(err error) error {
+	if err == nil {
+		return errors.New("exit status 0")
+	}
+	return err
+}
+
+// state is what the administration interface says of the server.
+func (p *Process) state(ctx context.Context) string {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.Admin+"/ready", nil)
+	if err != nil {
+		return err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = response.Body.Close() }() // it is read
+	line, _ := bufio.NewReader(io.LimitReader(response.Body, 256)).ReadString('\n')
+	return strings.TrimSpace(line)
+}
+
+// Exited is closed when the process is gone, of itself or stopped.
+func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Stop ends the process and all that it started, gently at first. It may be
+// called more than once.
+func (p *Process) Stop() error {
+	select {
+	case <-p.exited:
+		return nil
+	default:
+	}
+	if err := terminate(p.command.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.exited:
+		return nil
+	case <-time.After(stopTimeout):
+	}
+	if err := kill(p.command.Process); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	<-p.exited
+	return nil
+}

@@ -1,0 +1,144 @@
+package envoy
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+
+	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+)
+
+// StaticForm is how a client says where it wants to go, where no packet filter
+// redirects it.
+type StaticForm string
+
+const (
+	// ProxyProtocol keeps istiod's listener as it is. The client sends one line
+	// of the PROXY protocol ahead, and all else is as if it had been redirected:
+	// ports that nobody declares too (DP-4).
+	ProxyProtocol StaticForm = "proxy-protocol"
+	// OwnAddresses lets the listener listen on the declared ports of the
+	// workload's address. Any client can call it, but ports that nobody declares
+	// are not there (DP-6).
+	OwnAddresses StaticForm = "own-addresses"
+)
+
+// StaticOptions say how a stock Envoy runs istiod's configuration on loopback
+// (EC-142).
+type StaticOptions struct {
+	Form  StaticForm
+	Admin netip.AddrPort
+	// AccessLog is a file for LogEntries; "" for none.
+	AccessLog string
+	// JWK is a key for token rules whose keys are not in the manifests. As in
+	// istiod it should be one that nobody signs with (EC-67), unless AddJWK adds it
+	// to the keys of all other rules too.
+	JWK    string
+	AddJWK bool
+}
+
+// Place is where the sidecar of a workload runs.
+type Place struct {
+	Config  *Config
+	Address netip.Addr // the workload's own, in 127.0.0.0/8
+	// Certificate, Key and Roots are files in PEM.
+	Certificate, Key, Roots string
+	// Applications are what listens on the workload's ports; 0 is for all other
+	// ports. Without one Envoy calls the address that the client wanted.
+	Applications map[uint32]netip.AddrPort
+	// Authorizers stand in for all external authorizers; without them those are
+	// called where they are. Requests over HTTP name the client's address and port
+	// in PeerHeader, which gRPC does anyway.
+	Authorizers Authorizers
+}
+
+// Authorizers are where external authorizers listen.
+type Authorizers struct{ HTTP, GRPC netip.AddrPort }
+
+// PeerHeader tells a stand-in for external authorizers whose request it is.
+const PeerHeader = "x-meshctl-peer"
+
+// Static makes of istiod's configuration one that a stock Envoy 1.40 runs, for
+// what comes in to one or several workloads. It needs neither a control plane
+// nor a packet filter. The names of several workloads' parts begin with the
+// workload's (DP-1..DP-8, EC-142).
+func Static(places []Place, o StaticOptions) (*bootstrapv3.Bootstrap, error) {
+	if len(places) == 0 {
+		return nil, errors.New("no workload to run")
+	}
+	resources := &bootstrapv3.Bootstrap_StaticResources{}
+	for i := range places {
+		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}}
+		if len(places) > 1 {
+			b.prefix = places[i].Config.Workload + "|"
+		}
+		if err := b.build(resources); err != nil {
+			return nil, fmt.Errorf("%s: %w", places[i].Config.Workload, err)
+		}
+	}
+	return &bootstrapv3.Bootstrap{
+		Node:            &corev3.Node{Id: "sidecar~" + places[0].Address.String() + "~meshctl~loopback", Cluster: "meshctl"},
+		Admin:           &bootstrapv3.Admin{Address: socketAddress(o.Admin.Addr().String(), uint32(o.Admin.Port()))},
+		LayeredRuntime:  runtimeFlags(),
+		StaticResources: resources,
+	}, nil
+}
+
+// runtimeFlags are those of istiod's bootstrap that change what Envoy accepts
+// and decides (EC-126, DP-2a).
+func runtimeFlags() *bootstrapv3.LayeredRuntime {
+	const programSize = 32768
+	return &bootstrapv3.LayeredRuntime{Layers: []*bootstrapv3.RuntimeLayer{{
+		Name: "global config",
+		LayerSpecifier: &bootstrapv3.RuntimeLayer_StaticLayer{StaticLayer: &structpb.Struct{Fields: map[string]*structpb.Value{
+			"re2.max_program_size.error_level":                         structpb.NewNumberValue(programSize),
+			"envoy.reloadable_features.http_reject_path_with_fragment": structpb.NewBoolValue(false),
+		}}},
+	}}}
+}
+
+// staticBuilder rewrites the configuration of one workload.
+type staticBuilder struct {
+	StaticOptions
+	*Place
+	prefix string                    // of all names
+	used   map[string]bool           // clusters that listeners lead to, by istiod's name
+	asked  map[string]netip.AddrPort // those of external authorizers among them, and where they lead
+}
+
+func (b *staticBuilder) build(out *bootstrapv3.Bootstrap_StaticResources) error {
+	for _, l := range b.Config.Listeners {
+		if l.Name != virtualInbound {
+			continue
+		}
+		listener, err := b.inbound(l)
+		if err != nil {
+			return err
+		}
+		out.Listeners = append(out.Listeners, listener)
+	}
+	if len(b.used) == 0 {
+		return errors.New("it has no inbound listener")
+	}
+	for _, c := range b.Config.Clusters {
+		if b.used[c.Name] {
+			out.Clusters = append(out.Clusters, b.cluster(c))
+			delete(b.used, c.Name)
+		}
+	}
+	if missing := slices.Sorted(maps.Keys(b.used)); len(missing) > 0 {
+		return fmt.Errorf("filters lead to clusters that are not there: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// lead notes that something leads to a cluster, and gives it its name here.
+func (b *staticBuilder) lead(cluster string) string {
+	b.used[cluster] = true
+	return b.prefix + cluster
+}
