@@ -5,7 +5,7 @@ import "math/rand/v2"
 // dice is a source of random choices that a seed determines.
 type dice struct{ *rand.Rand }
 
-func newDice(seed, n uint64) dice { return dice{rand.New(rand.NewPCG(seed, n))} } //nolint:gosec // reproducible on purpose
+func newDice(seed, n uint64) dice { return dice{rand.New(rand.NewPCG(seed, n))} }
 
 // one is one of several texts.
 func (d dice) one(all ...string) string { return all[d.IntN(len(all))] }

@@ -44,7 +44,7 @@ spec: {ports: [{name: grpc, port: 9000}, {name: http, port: 8000}]}
 
 // make is the n-th case.
 func (g *generator) make(n int) (*testCase, error) {
-	d := newDice(g.seed, uint64(n)) //nolint:gosec // a count
+	d := newDice(g.seed, uint64(n))
 	c := &testCase{name: fmt.Sprintf("seed %d, case %d", g.seed, n), meshConfig: d.meshConfig()}
 	var err error
 	if c.objects, err = parseObjects(workload); err != nil {

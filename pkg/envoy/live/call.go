@@ -104,7 +104,7 @@ func (*caller) dial(ctx context.Context, t target, r *policy.Request) (net.Conn,
 		port = inboundPort
 	}
 	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
-	conn, err := d.DialContext(ctx, "tcp4", netip.AddrPortFrom(t.address, uint16(port)).String()) //nolint:gosec // a port
+	conn, err := d.DialContext(ctx, "tcp4", netip.AddrPortFrom(t.address, uint16(port)).String())
 	if err != nil {
 		return nil, fmt.Errorf("sidecar of %s: %w", t.workload, err)
 	}

@@ -115,7 +115,7 @@ func (p *Process) awaitReady(ctx context.Context, adminFile string) error {
 			return fmt.Errorf("envoy does not become ready (%s): %w", state, ctx.Err())
 		case <-time.After(pollEvery):
 		}
-		address, err := os.ReadFile(adminFile)
+		address, err := os.ReadFile(adminFile) //nolint:gosec // a file that this package made
 		if err != nil || len(address) == 0 {
 			continue
 		}

@@ -12,7 +12,7 @@ import (
 // Envoy's words for why a request or connection ended.
 const (
 	byRule       = "rbac_access_denied_matched_policy["
-	byToken      = "jwt_authn_access_denied{"
+	byToken      = "jwt_authn_access_denied{" //nolint:gosec // no credential
 	byAudience   = byToken + "Audiences_in_Jwt_are_not_allowed}"
 	byAuthorizer = "ext_authz_"
 	noChain      = "filter_chain_not_found"
@@ -62,7 +62,7 @@ func (r *reply) verdict(entries []envoy.LogEntry) (policy.Verdict, error) {
 	case r.refused(&ended, request):
 		v.Outcome = policy.Refused
 	default:
-		return v, fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, entries)
+		return v, fmt.Errorf("no verdict: the client got status %d, %w; envoy wrote %+v", r.status, r.failed, entries)
 	}
 	return v, nil
 }
