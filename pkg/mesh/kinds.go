@@ -48,11 +48,11 @@ func checkAPI(o *Object) error {
 		}
 		return nil
 	case known:
-		return o.fault(at, "expected "+group+"/"+strings.Join(servedVersions(group), ", "), fmt.Errorf("unknown version %q", o.APIVersion))
+		return o.fault(at, "expected "+group+"/"+strings.Join(servedVersions(group), ", "), &Defect{UnknownVersion, fmt.Sprintf("unknown version %q", o.APIVersion)})
 	case strings.HasSuffix(group, ".istio.io") && successor(o.Kind) != "":
-		return o.fault(at, "write "+successor(o.Kind)+" instead", fmt.Errorf("%s of %s is gone from Istio", o.Kind, o.APIVersion))
+		return o.fault(at, "write "+successor(o.Kind)+" instead", &Defect{GoneKind, fmt.Sprintf("%s of %s is gone from Istio", o.Kind, o.APIVersion)})
 	case slices.Contains(securityKinds(), o.Kind) && (group == "v1" || group == "" || strings.Contains(group, "istio")):
-		return o.fault(at, "expected "+securityGroup+"/v1", fmt.Errorf("%s is no kind of %q", o.Kind, o.APIVersion))
+		return o.fault(at, "expected "+securityGroup+"/v1", &Defect{UnknownKind, fmt.Sprintf("%s is no kind of %q", o.Kind, o.APIVersion)})
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ type Object struct {
 	report.Object
 	Labels, Annotations map[string]string
 	Created             time.Time // zero if the manifest does not say
+	// Implied tells that the manifest names no namespace: the object has the
+	// one that it would be applied to.
+	Implied bool
 
 	generated bool   // its name is left to the cluster
 	owner     string // "Kind/name" of the controller that made it, "" for none
@@ -52,6 +55,12 @@ func (o *Object) Places() func(path ...string) report.Location {
 		return places(append(o.path[:len(o.path):len(o.path)], path...)...)
 	}
 }
+
+// Decode reads the object, as JSON, into a value.
+func (o *Object) Decode(into any) error { return json.Unmarshal(o.text, into) }
+
+// Document is the text that the object is in, and the way to it from there.
+func (o *Object) Document() (d *manifest.Document, path []string) { return o.document, o.path }
 
 // fault places an error at a field.
 func (o *Object) fault(path []string, hint string, err error) error {
@@ -155,10 +164,15 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 		o.Created = *h.Metadata.CreationTimestamp
 	}
 	if o.Namespace == "" && !slices.Contains(clusterScoped(), h.Kind) {
-		o.Namespace = r.namespace
+		o.Namespace, o.Implied = r.namespace, true
 	}
 	r.objects = append(r.objects, o)
 }
 
 // clusterScoped are the kinds read here that have no namespace.
-func clusterScoped() []string { return []string{"Namespace", "GatewayClass"} }
+func clusterScoped() []string {
+	return []string{
+		"ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition", "GatewayClass", "MutatingWebhookConfiguration",
+		"Namespace", "Node", "PersistentVolume", "PriorityClass", "StorageClass", "ValidatingWebhookConfiguration",
+	}
+}

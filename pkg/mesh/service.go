@@ -126,7 +126,7 @@ func annotationList(o *Object, name string) []string {
 // decodeServiceEntry reads the hosts of a ServiceEntry, a service each.
 func decodeServiceEntry(o *Object) ([]*Service, error) {
 	r, err := decodeResource(o, &networking.ServiceEntry{})
-	if err != nil {
+	if r == nil {
 		return nil, err
 	}
 	var ports []ServicePort
@@ -157,7 +157,7 @@ func decodeServiceEntry(o *Object) ([]*Service, error) {
 		}
 		services = append(services, service)
 	}
-	return services, nil
+	return services, err
 }
 
 // Endpoint is where a port of a service is served: by a workload, or at an

@@ -78,6 +78,25 @@ type Options struct {
 // Build reads the manifests of a mesh. It reports everything that is wrong
 // with them.
 func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
+	i := Survey(streams, o)
+	if err := errors.Join(i.Problems...); err != nil {
+		return nil, err
+	}
+	return i.Snapshot, nil
+}
+
+// Inventory is a mesh whose manifests may have faults: the snapshot is of what
+// could be read.
+type Inventory struct {
+	*Snapshot
+	Objects []*Object // all that have a kind, in the order of the files
+	// Problems are of the type *report.InputError or joined of such; those that
+	// have a class wrap a *Defect.
+	Problems []error
+}
+
+// Survey is Build for those who want to see what can be read.
+func Survey(streams []*manifest.Stream, o Options) *Inventory {
 	s := &Snapshot{
 		Config: o.Config, Domain: o.Domain, namespaces: map[string]*Object{}, accounts: map[string]map[string]bool{},
 		inNamespace: map[string][]*Workload{}, named: map[string][]*Workload{}, servicesIn: map[string][]*Service{}, inbound: map[string]*Selectors[*Service]{}, hosts: map[string][]*Service{},
@@ -94,17 +113,20 @@ func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
 	if r.namespace == "" {
 		r.namespace = "default"
 	}
+	i := &Inventory{Snapshot: s}
 	objects, err := r.read(streams)
-	problems := []error{err}
+	if err != nil {
+		i.Problems = append(i.Problems, err)
+	}
+	i.Objects = slices.Clone(objects)
 	kinds := slices.Concat(o.PodTemplates, KnownPodTemplates(), builtinPodTemplates())
 	for _, object := range s.keepLast(objects) {
-		problems = append(problems, s.add(object, kinds))
-	}
-	if err := errors.Join(problems...); err != nil {
-		return nil, err
+		if err := s.add(object, kinds); err != nil {
+			i.Problems = append(i.Problems, err)
+		}
 	}
 	s.index(o.AssumeOutside)
-	return s, nil
+	return i
 }
 
 // add decodes an object into its place; kinds that no verdict reads are left.
@@ -195,7 +217,7 @@ func (s *Snapshot) addNetworking(o *Object) error {
 			decode = decodeWorkloadGroup
 		}
 		w, err := decode(o)
-		if err == nil {
+		if w != nil {
 			s.Workloads = append(s.Workloads, w)
 		}
 		return err
@@ -209,7 +231,7 @@ func (s *Snapshot) addNetworking(o *Object) error {
 }
 
 func unknownKind(o *Object, known ...string) error {
-	return o.fault([]string{"kind"}, DidYouMean(o.Kind, known), fmt.Errorf("unknown kind %q of %s", o.Kind, o.APIVersion))
+	return o.fault([]string{"kind"}, DidYouMean(o.Kind, known), &Defect{UnknownKind, fmt.Sprintf("unknown kind %q of %s", o.Kind, o.APIVersion)})
 }
 
 // index sorts what was read, and makes it quick to find.

@@ -24,7 +24,7 @@ func (r *Resource[S]) object() *Object { return r.Object }
 // addResource decodes an object into the list of its namespace.
 func addResource[S proto.Message](list byNamespace[*Resource[S]], o *Object, spec S) error {
 	r, err := decodeResource(o, spec)
-	if err == nil {
+	if r != nil {
 		list[o.Namespace] = append(list[o.Namespace], r)
 	}
 	return err
@@ -38,7 +38,9 @@ func sortResources[R interface{ object() *Object }](lists byNamespace[R]) {
 }
 
 // decodeResource decodes an object's spec strictly: a field that the type does
-// not have is an error, told with the field that may have been meant.
+// not have is an error, told with the field that may have been meant. If that is
+// all that is wrong, the resource is there too, without these fields, which is
+// how a cluster reads it that does not refuse it.
 func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {
 	var parts struct {
 		Spec map[string]json.RawMessage `json:"spec"`
@@ -46,16 +48,28 @@ func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {
 	if err := json.Unmarshal(o.text, &parts); err != nil {
 		return nil, o.fault([]string{"spec"}, "expected a mapping (key: value)", errors.New("spec is no mapping"))
 	}
-	if err := unknownFields(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
-		return nil, err
-	}
+	unknown := unknownFields(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"})
 	if err := wrongShapes(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
-		return nil, err
+		return nil, errors.Join(unknown, err)
+	}
+	if unknown != nil {
+		if err := lenient.unmarshal(parts.Spec, spec); err != nil {
+			return nil, unknown
+		}
+		return &Resource[S]{Object: o, Spec: spec}, unknown
 	}
 	if err := strict.unmarshal(parts.Spec, spec); err != nil {
 		return nil, wrongFields(o, parts.Spec, spec, err)
 	}
 	return &Resource[S]{Object: o, Spec: spec}, nil
+}
+
+// DecodeSpec decodes an object's spec into a message of Istio's API, strictly,
+// and tells whether it could be read: fields that the type does not have are
+// errors, but leave the rest readable.
+func DecodeSpec(o *Object, spec proto.Message) (readable bool, err error) {
+	r, err := decodeResource(o, spec)
+	return r != nil, err
 }
 
 // wrongFields places what cannot be decoded at the top-level fields at fault.
@@ -87,7 +101,7 @@ func unknownFields(o *Object, fields map[string]json.RawMessage, d protoreflect.
 			field = d.Fields().ByTextName(key)
 		}
 		if field == nil {
-			problems = append(problems, o.fault(at, DidYouMean(key, jsonNames(d)), fmt.Errorf("unknown field %q", strings.Join(at, "."))))
+			problems = append(problems, o.fault(at, DidYouMean(key, jsonNames(d)), &Defect{UnknownField, fmt.Sprintf("unknown field %q", strings.Join(at, "."))}))
 			continue
 		}
 		if err := unknownWithin(o, fields[key], field, at); err != nil {

@@ -78,7 +78,7 @@ func orDefault(account string) string {
 // its label says so or, without one, if it names its account (EC-86).
 func decodeWorkloadEntry(o *Object) (*Workload, error) {
 	r, err := decodeResource(o, &networking.WorkloadEntry{})
-	if err != nil {
+	if r == nil {
 		return nil, err
 	}
 	w := machine(o, r.Spec, r.Spec.Labels)
@@ -89,14 +89,14 @@ func decodeWorkloadEntry(o *Object) (*Workload, error) {
 	if mode, ok := w.PodLabels[tlsModeLabel]; ok {
 		w.Membership = Membership{Sidecar: mode == istioTLSMode, Reason: TLSModeLabel, At: o.Locate("spec", "labels", tlsModeLabel)}
 	}
-	return w, nil
+	return w, err
 }
 
 // decodeWorkloadGroup reads the template that machines register with. They run
 // a sidecar: it is what registers them.
 func decodeWorkloadGroup(o *Object) (*Workload, error) {
 	r, err := decodeResource(o, &networking.WorkloadGroup{})
-	if err != nil {
+	if r == nil {
 		return nil, err
 	}
 	labels := map[string]string{}
@@ -114,7 +114,7 @@ func decodeWorkloadGroup(o *Object) (*Workload, error) {
 	w.ServiceAccount = orDefault(w.ServiceAccount)
 	w.PodAnnotations = r.Spec.GetMetadata().GetAnnotations()
 	w.Membership = Membership{Sidecar: true, Reason: RegistersItself, At: o.Location}
-	return w, nil
+	return w, err
 }
 
 func machine(o *Object, entry *networking.WorkloadEntry, labels map[string]string) *Workload {
