@@ -11,10 +11,11 @@ import (
 )
 
 // LogEntry is a line of the access log that the static form writes: one for each
-// request, and one for each connection when it ends.
+// request, at either end, and one for each connection that came in, when it
+// ends.
 type LogEntry struct {
 	Workload string `json:"workload"` // NAMESPACE/NAME
-	Scope    string `json:"scope"`    // request or connection
+	Scope    string `json:"scope"`    // request, connection, or client
 	// Peer is the address and port of the other end of the connection, whatever
 	// headers and the PROXY protocol say.
 	Peer       string `json:"peer"`
@@ -24,6 +25,11 @@ type LogEntry struct {
 	Ended      string `json:"ended"`      // why the connection ended
 	TLSFailure string `json:"tlsFailure"` // why the handshake failed
 	Flags      string `json:"flags"`
+	// ID is that of a request, which it keeps from sidecar to sidecar.
+	ID string `json:"id"`
+	// Upstream is where a request or connection was sent, from UpstreamSource.
+	Upstream       string `json:"upstream"`
+	UpstreamSource string `json:"upstreamSource"`
 	// HTTP and TCP are what the RBAC filters noted.
 	HTTP map[string]string `json:"http"`
 	TCP  map[string]string `json:"tcp"`
@@ -33,6 +39,7 @@ type LogEntry struct {
 const (
 	RequestScope    = "request"
 	ConnectionScope = "connection"
+	ClientScope     = "client" // a request that the workload sends
 )
 
 // ParseLogEntry reads a line of the access log.
@@ -98,8 +105,12 @@ func accessLog(path, workload, scope string) *accesslogv3.AccessLog {
 		"ended":      text("%CONNECTION_TERMINATION_DETAILS%"),
 		"tlsFailure": text("%DOWNSTREAM_TRANSPORT_FAILURE_REASON%"),
 		"flags":      text("%RESPONSE_FLAGS%"),
-		"http":       text("%DYNAMIC_METADATA(" + httpRBAC + ")%"),
-		"tcp":        text("%DYNAMIC_METADATA(" + tcpRBAC + ")%"),
+		"id":         text("%REQ(X-REQUEST-ID)%"),
+		"upstream":   text("%UPSTREAM_HOST%"),
+
+		"upstreamSource": text("%UPSTREAM_LOCAL_ADDRESS%"),
+		"http":           text("%DYNAMIC_METADATA(" + httpRBAC + ")%"),
+		"tcp":            text("%DYNAMIC_METADATA(" + tcpRBAC + ")%"),
 	}
 	return &accesslogv3.AccessLog{
 		Name: "envoy.access_loggers.file",

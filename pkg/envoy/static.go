@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 )
@@ -55,6 +56,8 @@ type Place struct {
 	// called where they are. Requests over HTTP name the client's address and port
 	// in PeerHeader, which gRPC does anyway.
 	Authorizers Authorizers
+	// Outbound is for what the workload sends; nil for what comes in only.
+	Outbound *Outbound
 }
 
 // Authorizers are where external authorizers listen.
@@ -63,17 +66,17 @@ type Authorizers struct{ HTTP, GRPC netip.AddrPort }
 // PeerHeader tells a stand-in for external authorizers whose request it is.
 const PeerHeader = "x-meshctl-peer"
 
-// Static makes of istiod's configuration one that a stock Envoy 1.40 runs, for
-// what comes in to one or several workloads. It needs neither a control plane
-// nor a packet filter. The names of several workloads' parts begin with the
-// workload's (DP-1..DP-8, EC-142).
+// Static makes of istiod's configuration one that a stock Envoy 1.40 runs on
+// loopback, for one or several workloads. It needs neither a control plane nor a
+// packet filter. The names of several workloads' parts begin with the workload's
+// (DP-1..DP-8, EC-142).
 func Static(places []Place, o StaticOptions) (*bootstrapv3.Bootstrap, error) {
 	if len(places) == 0 {
 		return nil, errors.New("no workload to run")
 	}
 	resources := &bootstrapv3.Bootstrap_StaticResources{}
 	for i := range places {
-		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}}
+		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}, requests: map[string]bool{}}
 		if len(places) > 1 {
 			b.prefix = places[i].Config.Workload + "|"
 		}
@@ -109,6 +112,8 @@ type staticBuilder struct {
 	prefix string                    // of all names
 	used   map[string]bool           // clusters that listeners lead to, by istiod's name
 	asked  map[string]netip.AddrPort // those of external authorizers among them, and where they lead
+	// Those of the clusters to others that requests are sent by.
+	requests map[string]bool
 }
 
 func (b *staticBuilder) build(out *bootstrapv3.Bootstrap_StaticResources) error {
@@ -125,14 +130,59 @@ func (b *staticBuilder) build(out *bootstrapv3.Bootstrap_StaticResources) error 
 	if len(b.used) == 0 {
 		return errors.New("it has no inbound listener")
 	}
+	if err := b.addOutbound(out); err != nil {
+		return err
+	}
 	for _, c := range b.Config.Clusters {
-		if b.used[c.Name] {
-			out.Clusters = append(out.Clusters, b.cluster(c))
-			delete(b.used, c.Name)
+		if err := b.addClusters(c, out); err != nil {
+			return fmt.Errorf("cluster %s: %w", c.Name, err)
 		}
 	}
+	maps.Copy(b.used, b.requests)
 	if missing := slices.Sorted(maps.Keys(b.used)); len(missing) > 0 {
 		return fmt.Errorf("filters lead to clusters that are not there: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// addOutbound adds the listeners for what the workload sends.
+func (b *staticBuilder) addOutbound(out *bootstrapv3.Bootstrap_StaticResources) error {
+	if b.Outbound == nil {
+		return nil
+	}
+	for _, l := range b.Config.Listeners {
+		if !isOutbound(l) {
+			continue
+		}
+		listener, ok, err := b.outbound(l)
+		if err != nil {
+			return err
+		}
+		if ok {
+			out.Listeners = append(out.Listeners, listener)
+		}
+	}
+	return nil
+}
+
+// addClusters adds those that are made of one of istiod's, if something leads
+// there: for byte streams, and for requests.
+func (b *staticBuilder) addClusters(c *clusterv3.Cluster, out *bootstrapv3.Bootstrap_StaticResources) error {
+	if b.used[c.Name] {
+		built, err := b.cluster(c)
+		if err != nil {
+			return err
+		}
+		out.Clusters = append(out.Clusters, built)
+		delete(b.used, c.Name)
+	}
+	if b.requests[c.Name] {
+		built, err := b.upstream(c, true)
+		if err != nil {
+			return err
+		}
+		out.Clusters = append(out.Clusters, built)
+		delete(b.requests, c.Name)
 	}
 	return nil
 }

@@ -14,14 +14,18 @@ import (
 
 // cluster leads to a socket on this machine, if one is given for it; it keeps
 // its protocol.
-func (b *staticBuilder) cluster(original *clusterv3.Cluster) *clusterv3.Cluster {
+func (b *staticBuilder) cluster(original *clusterv3.Cluster) (*clusterv3.Cluster, error) {
+	to, ok := b.destination(original.Name)
+	if !ok && b.Outbound != nil && strings.HasPrefix(original.Name, "outbound|") {
+		return b.upstream(original, false)
+	}
 	c := proto.Clone(original).(*clusterv3.Cluster)
 	c.Name = b.prefix + c.Name
 	c.AltStatName = ""
-	if to, ok := b.destination(original.Name); ok {
+	if ok {
 		fix(c, to)
 	}
-	return c
+	return c, nil
 }
 
 // destination is where a cluster of istiod's name leads.

@@ -34,12 +34,12 @@ type authorizer struct {
 }
 
 func startAuthorizer(usual string) (*authorizer, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", anyLoopback)
 	if err != nil {
 		return nil, err
 	}
 	a := &authorizer{usual: usual, grpc: grpc.NewServer(), ended: make(chan error, 1), answers: map[string]string{}}
-	if a.http, err = serve(a.answerHTTP); err != nil {
+	if a.http, err = serve(anyLoopback, a.answerHTTP); err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	authv3.RegisterAuthorizationServer(a.grpc, a)

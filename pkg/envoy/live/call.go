@@ -21,6 +21,8 @@ type target struct {
 	workload string // NAMESPACE/NAME
 	address  netip.Addr
 	form     envoy.StaticForm
+	outbound *envoy.Outbound // nil if it does not send
+	config   *envoy.Config
 }
 
 // inboundPort is where sidecars take what is redirected to them (EC-10).

@@ -25,10 +25,12 @@ type Echo struct {
 }
 
 // StartEcho listens on a free port of loopback.
-func StartEcho(name string) (*Echo, error) {
+func StartEcho(name string) (*Echo, error) { return startEchoAt(name, anyLoopback) }
+
+func startEchoAt(name, address string) (*Echo, error) {
 	e := &Echo{name: name}
 	var err error
-	e.server, err = serve(e.serve)
+	e.server, err = serve(address, e.serve)
 	return e, err
 }
 

@@ -62,31 +62,32 @@ func (ids *identities) leaf(identity string) (*x509.Certificate, error) {
 	return ids.mint.Leaf(ids.root, ids.key.Public(), id, certs.LeafOptions{})
 }
 
-// files are where the certificate, the key and the root of an identity are.
-type files struct{ certificate, key, roots string }
+// Files are where the certificate, the key and the root of an identity are, in
+// PEM.
+type Files struct{ Certificate, Key, Roots string }
 
 // write puts what an identity needs into a folder of its own, which only the
 // user can read.
-func (ids *identities) write(dir, identity string) (files, error) {
+func (ids *identities) write(dir, identity string) (Files, error) {
 	leaf, err := ids.leaf(identity)
 	if err != nil {
-		return files{}, err
+		return Files{}, err
 	}
 	secret, err := certs.EncodeKey(ids.key)
 	if err != nil {
-		return files{}, err
+		return Files{}, err
 	}
 	own := filepath.Join(dir, fileName(identity))
 	const folder, private = 0o700, 0o600
 	if err := os.MkdirAll(own, folder); err != nil {
-		return files{}, err
+		return Files{}, err
 	}
-	f := files{filepath.Join(own, "cert.pem"), filepath.Join(own, "key.pem"), filepath.Join(own, "root.pem")}
+	f := Files{filepath.Join(own, "cert.pem"), filepath.Join(own, "key.pem"), filepath.Join(own, "root.pem")}
 	for path, text := range map[string][]byte{
-		f.certificate: certs.EncodeCertificates(leaf), f.key: secret, f.roots: certs.EncodeCertificates(ids.root.Root()),
+		f.Certificate: certs.EncodeCertificates(leaf), f.Key: secret, f.Roots: certs.EncodeCertificates(ids.root.Root()),
 	} {
 		if err := os.WriteFile(path, text, private); err != nil {
-			return files{}, err
+			return Files{}, err
 		}
 	}
 	return f, nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -27,10 +26,12 @@ type logTail struct {
 	// name that have ended. A client's port may serve again.
 	open  map[string][]envoy.LogEntry
 	ended map[string][][]envoy.LogEntry
+	// requests are those that came in, by workload and ID.
+	requests map[string]envoy.LogEntry
 }
 
 func newLogTail(path string) *logTail {
-	return &logTail{path: path, open: map[string][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}}
+	return &logTail{path: path, open: map[string][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
 }
 
 // connection names one in the log.
@@ -41,37 +42,60 @@ func connection(workload, peer string) string { return workload + " " + peer }
 func (t *logTail) take(ctx context.Context, wanted map[string]int) (map[string][][]envoy.LogEntry, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	err := t.await(ctx, func() string {
+		for name, n := range wanted {
+			if len(t.ended[name]) < n {
+				return "the connection " + name
+			}
+		}
+		return ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	taken := map[string][][]envoy.LogEntry{}
+	for name, n := range wanted {
+		taken[name], t.ended[name] = t.ended[name][:n], t.ended[name][n:]
+		if len(t.ended[name]) == 0 {
+			delete(t.ended, name)
+		}
+	}
+	return taken, nil
+}
+
+// request waits for a request that came in to a workload.
+func (t *logTail) request(ctx context.Context, workload, id string) (envoy.LogEntry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	err := t.await(ctx, func() string {
+		if _, ok := t.requests[workload+" "+id]; !ok {
+			return "the request " + id + " to " + workload
+		}
+		return ""
+	})
+	return t.requests[workload+" "+id], err
+}
+
+// await reads until nothing is missing.
+func (t *logTail) await(ctx context.Context, missing func() string) error {
 	last := time.Now()
 	for {
 		grown, err := t.read()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		missing := ""
-		for name, n := range wanted {
-			if len(t.ended[name]) < n {
-				missing = name
-				break
-			}
-		}
+		what := missing()
 		switch {
-		case missing == "":
-			taken := map[string][][]envoy.LogEntry{}
-			for name, n := range wanted {
-				taken[name], t.ended[name] = t.ended[name][:n], t.ended[name][n:]
-				if len(t.ended[name]) == 0 {
-					delete(t.ended, name)
-				}
-			}
-			return taken, nil
+		case what == "":
+			return nil
 		case grown:
 			last = time.Now()
 		case time.Since(last) > patience:
-			return nil, fmt.Errorf("access log: nothing says what became of the connection %s", missing)
+			return errors.New("access log: nothing says what became of " + what)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(logFlush / 2):
 		}
 	}
@@ -106,6 +130,9 @@ func (t *logTail) read() (grown bool, err error) {
 }
 
 func (t *logTail) add(e envoy.LogEntry) {
+	if e.Scope == envoy.RequestScope && e.ID != "" {
+		t.requests[e.Workload+" "+e.ID] = e
+	}
 	name := connection(e.Workload, e.Peer)
 	t.open[name] = append(t.open[name], e)
 	if e.Scope == envoy.ConnectionScope {

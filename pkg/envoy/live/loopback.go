@@ -9,8 +9,11 @@ import (
 	"strconv"
 )
 
-// maxWorkloads is how many have an address of their own in one block.
-const maxWorkloads = 250 * 250
+// Addresses of a block: 250 times 250, so that none looks like a broadcast.
+const (
+	hosts        = 250
+	maxAddresses = hosts * hosts
+)
 
 // block is a range of loopback addresses, 127.N.0.0/16, that this process has for
 // itself: several may run on one machine. The listener that proves it is closed
@@ -18,13 +21,14 @@ const maxWorkloads = 250 * 250
 type block struct {
 	second byte
 	proof  net.Listener
+	taken  int
 }
 
 // claim finds a free block. Its first address stays the block's own.
 func claim() (*block, error) {
 	const first, last, attempts = 64, 250, 100
 	for range attempts {
-		b := &block{second: byte(first + rand.IntN(last-first))} //nolint:gosec // any will do
+		b := &block{second: byte(first + rand.IntN(last-first)), taken: 1} //nolint:gosec // any will do
 		var err error
 		if b.proof, err = net.Listen("tcp4", net.JoinHostPort(b.address(0).String(), strconv.Itoa(inboundPort))); err == nil {
 			return b, nil
@@ -39,10 +43,11 @@ func (b *block) address(n int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, b.second, byte(n / hosts), byte(1 + n%hosts)}) //nolint:gosec // a byte
 }
 
-// workload is the address of the n-th workload.
-func (b *block) workload(n int) (netip.Addr, error) {
-	if n >= maxWorkloads-1 {
-		return netip.Addr{}, fmt.Errorf("more than %d workloads cannot run at once", maxWorkloads)
+// next hands out addresses.
+func (b *block) next() (netip.Addr, error) {
+	if b.taken == maxAddresses {
+		return netip.Addr{}, fmt.Errorf("more than %d addresses are needed: run fewer workloads at once", maxAddresses)
 	}
-	return b.address(n + 1), nil
+	b.taken++
+	return b.address(b.taken - 1), nil
 }

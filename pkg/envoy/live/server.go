@@ -6,7 +6,10 @@ import (
 	"sync"
 )
 
-// server takes connections on a free port of loopback, each on its own.
+// anyLoopback is a free port.
+const anyLoopback = "127.0.0.1:0"
+
+// server takes connections, each on its own.
 type server struct {
 	listener net.Listener
 	handle   func(net.Conn) error
@@ -16,8 +19,8 @@ type server struct {
 	conns map[net.Conn]bool // nil once it is closed
 }
 
-func serve(handle func(net.Conn) error) (*server, error) {
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+func serve(address string, handle func(net.Conn) error) (*server, error) {
+	l, err := net.Listen("tcp4", address)
 	if err != nil {
 		return nil, err
 	}

@@ -5,14 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sync"
+	"strconv"
 	"time"
 
 	"github.com/meshctl/meshctl/pkg/envoy"
-	"github.com/meshctl/meshctl/pkg/policy"
 )
 
 // Options say how sidecars are run.
@@ -28,6 +28,12 @@ type Options struct {
 	// OwnKey adds a throwaway key to those of all token rules, so that tokens which
 	// are only described can be asked with: they are signed with it.
 	OwnKey bool
+	// Senders lets sidecars take what their workloads send too. It is for
+	// OwnAddresses: sidecars call each other at them.
+	Senders bool
+	// Plain are workloads without a sidecar that others call, NAMESPACE/NAME, and
+	// the ports that they listen on.
+	Plain map[string][]uint32
 }
 
 // Workload is one whose sidecar runs.
@@ -44,6 +50,7 @@ type Sidecars struct {
 	echoes     []*Echo
 	authorizer *authorizer
 	targets    map[string]target // by NAMESPACE/NAME
+	peers      map[string]netip.Addr
 	caller     *caller
 	log        *logTail
 }
@@ -52,7 +59,7 @@ type Sidecars struct {
 // answers on all of its ports. The context is for the start only; the caller
 // closes them.
 func Start(ctx context.Context, workloads []Workload, o Options) (*Sidecars, error) {
-	s := &Sidecars{targets: map[string]target{}}
+	s := &Sidecars{targets: map[string]target{}, peers: map[string]netip.Addr{}}
 	if err := s.start(ctx, workloads, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -60,39 +67,31 @@ func Start(ctx context.Context, workloads []Workload, o Options) (*Sidecars, err
 }
 
 func (s *Sidecars) start(ctx context.Context, workloads []Workload, o Options) (err error) {
-	if o.Form == "" {
-		o.Form = envoy.ProxyProtocol
-	}
+	o.Form = cmp.Or(o.Form, envoy.ProxyProtocol)
 	if s.dir, err = os.MkdirTemp("", "meshctl-envoy-"); err != nil { // 0700
 		return err
 	}
 	if s.block, err = claim(); err != nil {
 		return err
 	}
-	ids, err := newIdentities(o.TrustDomain, o.Now)
-	if err != nil {
+	if err := s.prepare(o); err != nil {
 		return err
 	}
-	if s.authorizer, err = startAuthorizer(cmp.Or(o.Custom, "allow")); err != nil {
+	if err := s.locate(workloads, o.Plain); err != nil {
 		return err
 	}
-	tokens, err := newIssuer(o.Now)
-	if err != nil {
-		return err
-	}
-	key, err := tokens.public()
-	if err != nil {
-		return err
-	}
-	s.caller = &caller{ids, tokens, s.authorizer}
 	var places []envoy.Place
 	for i := range workloads {
-		place, err := s.place(i, &workloads[i])
+		place, err := s.place(&workloads[i], o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", workloads[i].Config.Workload, err)
 		}
 		places = append(places, place)
-		s.targets[workloads[i].Config.Workload] = target{workloads[i].Config.Workload, place.Address, o.Form}
+		s.targets[place.Config.Workload] = target{place.Config.Workload, place.Address, o.Form, place.Outbound, place.Config}
+	}
+	key, err := s.caller.issuer.public()
+	if err != nil {
+		return err
 	}
 	s.log = newLogTail(filepath.Join(s.dir, "access.log"))
 	b, err := envoy.Static(places, envoy.StaticOptions{
@@ -105,12 +104,47 @@ func (s *Sidecars) start(ctx context.Context, workloads []Workload, o Options) (
 	return err
 }
 
-// place gives a workload an address, a certificate and an application.
-func (s *Sidecars) place(n int, w *Workload) (envoy.Place, error) {
-	address, err := s.block.workload(n)
+// prepare makes what clients need.
+func (s *Sidecars) prepare(o Options) error {
+	ids, err := newIdentities(o.TrustDomain, o.Now)
 	if err != nil {
-		return envoy.Place{}, err
+		return err
 	}
+	tokens, err := newIssuer(o.Now)
+	if err != nil {
+		return err
+	}
+	s.authorizer, err = startAuthorizer(cmp.Or(o.Custom, "allow"))
+	s.caller = &caller{ids, tokens, s.authorizer}
+	return err
+}
+
+// locate gives all workloads their addresses, and starts those without a
+// sidecar.
+func (s *Sidecars) locate(workloads []Workload, plain map[string][]uint32) (err error) {
+	for i := range workloads {
+		if s.peers[workloads[i].Config.Workload], err = s.block.next(); err != nil {
+			return err
+		}
+	}
+	for name, ports := range plain {
+		if s.peers[name], err = s.block.next(); err != nil {
+			return err
+		}
+		for _, port := range ports {
+			echo, err := startEchoAt(name, net.JoinHostPort(s.peers[name].String(), strconv.FormatUint(uint64(port), 10)))
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			s.echoes = append(s.echoes, echo)
+		}
+	}
+	return nil
+}
+
+// place gives a workload a certificate, an application and, if it sends,
+// addresses to send to.
+func (s *Sidecars) place(w *Workload, o Options) (envoy.Place, error) {
 	f, err := s.caller.identities.write(filepath.Join(s.dir, "certificates"), w.Identity)
 	if err != nil {
 		return envoy.Place{}, err
@@ -120,14 +154,45 @@ func (s *Sidecars) place(n int, w *Workload) (envoy.Place, error) {
 		return envoy.Place{}, err
 	}
 	s.echoes = append(s.echoes, echo)
-	return envoy.Place{
-		Config: w.Config, Address: address, Certificate: f.certificate, Key: f.key, Roots: f.roots,
+	p := envoy.Place{
+		Config: w.Config, Address: s.peers[w.Config.Workload], Certificate: f.Certificate, Key: f.Key, Roots: f.Roots,
 		Applications: map[uint32]netip.AddrPort{0: echo.Address()}, Authorizers: s.authorizer.at,
-	}, nil
+	}
+	if o.Senders {
+		p.Outbound, err = s.outbound(w.Config)
+	}
+	return p, err
+}
+
+// outbound finds addresses for the listeners of a sender.
+func (s *Sidecars) outbound(c *envoy.Config) (*envoy.Outbound, error) {
+	out := &envoy.Outbound{Services: map[string]netip.Addr{}, Peers: s.peers, Shift: shifted}
+	var err error
+	if out.Address, err = s.block.next(); err != nil {
+		return nil, err
+	}
+	for _, address := range c.ListenerAddresses() {
+		if out.Services[address], err = s.block.next(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// shifted is where a listener goes whose port only the superuser may take.
+func shifted(port uint32) uint32 {
+	const shift = 20000
+	if port < firstFreePort() {
+		return port + shift
+	}
+	return port
 }
 
 // Address is that of a workload.
-func (s *Sidecars) Address(workload string) netip.Addr { return s.targets[workload].address }
+func (s *Sidecars) Address(workload string) netip.Addr { return s.peers[workload] }
+
+// Exited is closed when Envoy is gone.
+func (s *Sidecars) Exited() <-chan struct{} { return s.process.Exited() }
 
 // Close stops Envoy and the applications, and removes all files. Closing again
 // does nothing.
@@ -150,69 +215,4 @@ func (s *Sidecars) Close() error {
 		problems = append(problems, os.RemoveAll(s.dir))
 	}
 	return errors.Join(problems...)
-}
-
-// Answer is what became of a request.
-type Answer struct {
-	policy.Verdict
-	Log []envoy.LogEntry // what Envoy wrote of its connection
-	// Err says why the request could not be asked, or why nothing tells what
-	// became of it.
-	Err error
-}
-
-// callers is how many requests are under way at once.
-const callers = 16
-
-// Ask sends requests to the workloads that they name, and reads what became of
-// each. Tokens that are described need Options.OwnKey.
-func (s *Sidecars) Ask(ctx context.Context, requests []policy.Request) ([]Answer, error) {
-	answers, replies := make([]Answer, len(requests)), make([]reply, len(requests))
-	var mu sync.Mutex
-	order := map[string][]int{} // of requests on connections of one name
-	var calls sync.WaitGroup
-	free := make(chan struct{}, callers)
-	for i := range requests {
-		select {
-		case free <- struct{}{}:
-		case <-ctx.Done():
-			calls.Wait()
-			return nil, ctx.Err()
-		}
-		calls.Go(func() {
-			defer func() { <-free }()
-			replies[i], answers[i].Err = s.call(ctx, &requests[i], func(connection string) {
-				mu.Lock()
-				defer mu.Unlock()
-				order[connection] = append(order[connection], i)
-			})
-		})
-	}
-	calls.Wait()
-	wanted := map[string]int{}
-	for name, list := range order {
-		wanted[name] = len(list)
-	}
-	written, err := s.log.take(ctx, wanted)
-	if err != nil {
-		return nil, err
-	}
-	for name, list := range order {
-		for n, i := range list {
-			if answers[i].Err == nil {
-				answers[i].Log = written[name][n]
-				answers[i].Verdict, answers[i].Err = replies[i].verdict(written[name][n])
-			}
-			answers[i].ID = requests[i].ID
-		}
-	}
-	return answers, nil
-}
-
-func (s *Sidecars) call(ctx context.Context, r *policy.Request, connected func(connection string)) (reply, error) {
-	t, ok := s.targets[r.To.Namespace+"/"+r.To.Workload]
-	if !ok {
-		return reply{}, fmt.Errorf("no sidecar of %s/%s runs here", r.To.Namespace, r.To.Workload)
-	}
-	return s.caller.call(ctx, t, r, connected)
 }

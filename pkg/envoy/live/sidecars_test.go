@@ -17,6 +17,30 @@ import (
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
+// callers are workloads that call, of which one has no sidecar, and rules about
+// what they call.
+const callers = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: curl, namespace: shop}
+spec: {template: {metadata: {labels: {app: curl}}, spec: {serviceAccountName: curl, containers: [{name: app, image: app:1}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: plain, namespace: shop}
+spec: {selector: {app: plain}, ports: [{name: http, port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: plain, namespace: shop}
+spec: {template: {metadata: {labels: {app: plain}, annotations: {sidecar.istio.io/inject: "false"}}, spec: {containers: [{name: app, image: app:1}]}}}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: strict, namespace: shop}
+spec: {mtls: {mode: STRICT}}
+---
+`
+
 const shop = `apiVersion: v1
 kind: Service
 metadata: {name: app, namespace: shop}
@@ -98,9 +122,9 @@ func binary(t *testing.T) string {
 }
 
 // temporary are the folders that runs leave behind.
-func temporary(t *testing.T) []string {
+func temporary(t *testing.T, dir string) []string {
 	t.Helper()
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "meshctl-envoy-*"))
+	left, err := filepath.Glob(filepath.Join(dir, "meshctl-envoy-*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +166,8 @@ func requests(port uint32) []policy.Request {
 func TestEnvoyAnswers(t *testing.T) {
 	f := newFixture(t, shop)
 	for form, ports := range map[envoy.StaticForm][]uint32{envoy.ProxyProtocol: {8080, 9000, 7000, 9090, 1234}, envoy.OwnAddresses: {8080, 9000, 7000, 9090}} {
-		before := len(temporary(t))
+		dir := t.TempDir()
+		t.Setenv("TMPDIR", dir)
 		sidecars, err := live.Start(t.Context(), f.workloads(t, "app", "other"), live.Options{Binary: binary(t), Form: form, TrustDomain: "cluster.local", Now: time.Now, OwnKey: true})
 		if err != nil {
 			t.Fatal(err)
@@ -175,8 +200,8 @@ func TestEnvoyAnswers(t *testing.T) {
 		if err := sidecars.Close(); err != nil {
 			t.Error("closed again:", err)
 		}
-		if after := len(temporary(t)); after != before {
-			t.Errorf("%d temporary folders before, %d after", before, after)
+		if left := temporary(t, dir); left != nil {
+			t.Errorf("left: %v", left)
 		}
 	}
 }
@@ -217,7 +242,8 @@ func TestEnvoyCannotAsk(t *testing.T) {
 // TestEnvoyRefuses: a configuration that Envoy does not take fails with its
 // reason, one that it dies of as well, and nothing is left.
 func TestEnvoyRefuses(t *testing.T) {
-	before := len(temporary(t))
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
 	for manifests, want := range map[string]string{
 		strings.Replace(shop, `jwksUri: "https://issuer.example/keys"`, `jwks: '{"keys":[]}'`, 1): "Jwks doesn't have any valid public key",
 		strings.Replace(shop, "paths: [/ok*]", "paths: ['{*}/x']", 1):                             "envoy does not accept the configuration",
@@ -231,7 +257,76 @@ func TestEnvoyRefuses(t *testing.T) {
 			t.Error("there are sidecars all the same")
 		}
 	}
-	if after := len(temporary(t)); after != before {
-		t.Errorf("%d temporary folders before, %d after", before, after)
+	if left := temporary(t, dir); left != nil {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestEnvoySends: what goes through the sender's own sidecar comes out as the
+// simulator says, whether the sidecars agree on mTLS, a DestinationRule is
+// against it, or the other end has no sidecar (DP-7, DP-8).
+func TestEnvoySends(t *testing.T) {
+	outcomes := map[policy.Outcome]int{}
+	for what, rule := range map[string]string{
+		"auto mTLS":        "",
+		"no TLS":           "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: app, namespace: shop}\nspec: {host: app, trafficPolicy: {tls: {mode: DISABLE}}}\n",
+		"mTLS, no sidecar": "---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: plain, namespace: shop}\nspec: {host: plain, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}\n",
+	} {
+		f := newFixture(t, callers+shop+rule)
+		sidecars, err := live.Start(t.Context(), f.workloads(t, "app", "curl"), live.Options{
+			Binary: binary(t), Form: envoy.OwnAddresses, TrustDomain: "cluster.local", Now: time.Now, OwnKey: true, Senders: true,
+			Plain: map[string][]uint32{"shop/plain": {8080}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent []live.Sent
+		var questions []*policy.Question
+		for _, service := range []string{"app", "plain"} {
+			v, err := f.FindService(service, "shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range v.Ports {
+				for _, h := range []*policy.HTTP{nil, {Method: "GET", Path: "/ok", Authority: v.Hostname}, {Method: "GET", Path: "/no", Authority: v.Hostname}, {Method: "GET", Path: "/ok", Authority: v.Hostname, Version: "2"}} {
+					if h == nil && p.Protocol.Traffic() != mesh.TCPTraffic {
+						continue
+					}
+					one := live.Sent{From: "shop/curl", Port: uint32(p.Number), HTTP: h}
+					if p.Protocol.Traffic() != mesh.HTTPTraffic {
+						one.Address = sidecars.ServiceAddress("shop/curl", v.Hostname, uint32(p.Number))
+					}
+					sent = append(sent, one)
+					questions = append(questions, &policy.Question{From: policy.Caller{Workload: f.Workload("shop", "curl")}, To: policy.Callee{Service: v, Port: p}, HTTP: h, SourceIP: "127.0.0.1"})
+				}
+			}
+		}
+		answers, err := sidecars.Send(t.Context(), sent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, a := range answers {
+			want, err := f.simulator.Ask(questions[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			outcomes[want.Outcome]++
+			at := fmt.Sprintf("%s: %s, %+v", what, questions[i].To, questions[i].HTTP)
+			if a.Err != nil {
+				t.Errorf("%s: %v", at, a.Err)
+				continue
+			}
+			if differences := live.Differences(&want.Endpoints[0].Verdict, &a.Verdict); differences != nil {
+				t.Errorf("%s: %v\n%+v", at, differences, a.Log)
+			}
+		}
+		if err := sidecars.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, o := range []policy.Outcome{policy.Allow, policy.Deny, policy.Refused} {
+		if outcomes[o] < 5 {
+			t.Errorf("only %d were %s", outcomes[o], o)
+		}
 	}
 }

@@ -1,0 +1,180 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/policy"
+)
+
+// Sent is a request, or bytes, that a workload sends to a Service through its own
+// sidecar. External authorizers answer it as Options.Custom says.
+type Sent struct {
+	From string // NAMESPACE/NAME
+	// Address is the Service's, as istiod's listeners have it; empty for requests
+	// that are told apart by their host.
+	Address string
+	Port    uint32 // of the Service
+	HTTP    *policy.HTTP
+}
+
+// Send sends requests through the sidecars of their senders, and reads what
+// became of each at the workload that it reached. It needs Options.Senders.
+func (s *Sidecars) Send(ctx context.Context, all []Sent) ([]Answer, error) {
+	answers, replies := make([]Answer, len(all)), make([]reply, len(all))
+	var opened connections
+	err := each(ctx, len(all), func(i int) {
+		t, to, err := s.sender(&all[i])
+		if err != nil {
+			answers[i].Err = err
+			return
+		}
+		replies[i], answers[i].Err = s.caller.send(ctx, t, to, &all[i], func(name string) { opened.add(name, i) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = opened.written(ctx, s.log, func(i int, entries []envoy.LogEntry) { answers[i].Log = entries })
+	if err != nil {
+		return nil, err
+	}
+	for i := range answers {
+		if answers[i].Err == nil {
+			answers[i].Err = s.arrived(ctx, &answers[i], &replies[i])
+		}
+	}
+	return answers, ctx.Err()
+}
+
+// sender is where a workload's sidecar takes what is sent to an address.
+func (s *Sidecars) sender(r *Sent) (t target, to netip.AddrPort, err error) {
+	t, ok := s.targets[r.From]
+	if !ok || t.outbound == nil {
+		return t, to, fmt.Errorf("%s sends nothing here: it has no sidecar that runs for senders", r.From)
+	}
+	address := t.outbound.Address
+	if r.Address != "" {
+		if address, ok = t.outbound.Services[r.Address]; !ok {
+			return t, to, fmt.Errorf("the sidecar of %s does not listen on %s", r.From, r.Address)
+		}
+	}
+	return t, netip.AddrPortFrom(address, uint16(t.outbound.Shift(r.Port))), nil //nolint:gosec // a port
+}
+
+// send talks to a sender's own sidecar, in plaintext.
+func (c *caller) send(ctx context.Context, t target, to netip.AddrPort, r *Sent, connected func(string)) (reply, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", to.String())
+	if err != nil {
+		return reply{}, fmt.Errorf("sidecar of %s: %w", t.workload, err)
+	}
+	defer func() { _ = conn.Close() }() // nothing is left to be said
+	connected(connection(t.workload, conn.LocalAddr().String()))
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return reply{}, err
+		}
+	}
+	sent, err := c.issuer.real(policy.Request{HTTP: r.HTTP})
+	if err != nil {
+		return reply{}, err
+	}
+	var out reply
+	out.exchange(conn, &sent)
+	return out, nil
+}
+
+// arrived reads the verdict at the workload that was called.
+func (s *Sidecars) arrived(ctx context.Context, a *Answer, r *reply) error {
+	own := decisiveEntry(a.Log)
+	at, _, _ := net.SplitHostPort(own.Upstream)
+	for name, address := range s.peers {
+		if address.String() == at {
+			a.Workload = name
+		}
+	}
+	switch {
+	case own.Scope == envoy.ClientScope && own.Details != viaUpstream:
+		return r.unsent(a, own)
+	case own.Scope == envoy.ConnectionScope && strings.Contains(own.Flags, "UF"):
+		a.Outcome = policy.Refused
+		return nil
+	case a.Workload == "":
+		return fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, a.Log)
+	}
+	if _, guarded := s.targets[a.Workload]; !guarded {
+		return r.unguarded(a)
+	}
+	entries, err := s.entriesAt(ctx, a.Workload, own)
+	if err != nil {
+		return err
+	}
+	a.Log = append(a.Log, entries...)
+	a.Verdict, err = r.verdict(entries)
+	return err
+}
+
+// viaUpstream is said of a request that was answered by who was called.
+const viaUpstream = "via_upstream"
+
+// decisiveEntry is that of the request, or of the connection.
+func decisiveEntry(entries []envoy.LogEntry) *envoy.LogEntry {
+	i := slices.IndexFunc(entries, func(e envoy.LogEntry) bool { return e.Scope == envoy.ClientScope })
+	return &entries[max(i, 0)]
+}
+
+// entriesAt are what the sidecar that was called wrote: of a request by its ID,
+// of bytes by the connection that they came on.
+func (s *Sidecars) entriesAt(ctx context.Context, workload string, own *envoy.LogEntry) ([]envoy.LogEntry, error) {
+	if own.Scope == envoy.ClientScope {
+		e, err := s.log.request(ctx, workload, own.ID)
+		return []envoy.LogEntry{e, {Scope: envoy.ConnectionScope}}, err
+	}
+	name := connection(workload, own.UpstreamSource)
+	written, err := s.log.take(ctx, map[string]int{name: 1})
+	if err != nil {
+		return nil, err
+	}
+	return written[name][0], nil
+}
+
+// unsent is a request that the sender's own sidecar answered: it could not reach
+// who was called, or would not take the request.
+func (r *reply) unsent(a *Answer, own *envoy.LogEntry) error {
+	a.Verdict = policy.Verdict{HTTPStatus: r.status, GRPCStatus: r.grpc}
+	switch {
+	case strings.HasPrefix(own.Details, "upstream_reset") && (r.status == http.StatusServiceUnavailable || r.grpc != nil):
+		a.Outcome = policy.Refused
+	case r.status >= 400 && r.status < 500:
+		a.Outcome = policy.Rejected
+	default:
+		return fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, a.Log)
+	}
+	return nil
+}
+
+// unguarded is what becomes of a request where there is no sidecar.
+func (r *reply) unguarded(a *Answer) error {
+	a.Verdict = policy.Verdict{HTTPStatus: r.status, GRPCStatus: r.grpc, Outcome: policy.Refused}
+	if r.answered {
+		a.Outcome = policy.Allow
+	}
+	return nil
+}
+
+// ServiceAddress is the one of a Service that a workload's sidecar listens on;
+// empty if it has none of its own.
+func (s *Sidecars) ServiceAddress(workload, host string, port uint32) string {
+	t, ok := s.targets[workload]
+	if !ok {
+		return ""
+	}
+	return t.config.ServiceAddress(host, port)
+}

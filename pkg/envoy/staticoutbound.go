@@ -1,0 +1,166 @@
+package envoy
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	"google.golang.org/protobuf/proto"
+)
+
+// Outbound is where a sidecar takes what its workload sends. Its listeners are
+// really bound, as istiod's are where nothing is redirected (EC-102): requests
+// are told apart by their host, byte streams by the address that they go to.
+// What goes to addresses that no listener has cannot be sent.
+type Outbound struct {
+	// Address stands for all addresses, that is for listeners that tell requests
+	// apart.
+	Address netip.Addr
+	// Services stand for the addresses of single services and pods, which are
+	// those of Config.ListenerAddresses.
+	Services map[string]netip.Addr
+	// Peers are the addresses of workloads, by NAMESPACE/NAME. Endpoints that are
+	// none of theirs are left out.
+	Peers map[string]netip.Addr
+	// Shift moves listeners from ports that only the superuser may take.
+	Shift func(port uint32) uint32
+}
+
+// ListenerAddresses are those of single services and pods that the sidecar
+// listens on for its workload, sorted.
+func (c *Config) ListenerAddresses() []string {
+	all := map[string]bool{}
+	for _, l := range c.Listeners {
+		if at := l.GetAddress().GetSocketAddress(); isOutbound(l) && at.GetAddress() != anyAddress {
+			all[at.GetAddress()] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// ServiceAddress is where the sidecar listens for one port of a service only;
+// empty if it has no such listener, which is so where requests are told apart by
+// their host.
+func (c *Config) ServiceAddress(host string, port uint32) string {
+	cluster := outboundCluster(port, "", host)
+	for _, l := range c.Listeners {
+		at := l.GetAddress().GetSocketAddress()
+		if !isOutbound(l) || at.GetAddress() == anyAddress || at.GetPortValue() != port {
+			continue
+		}
+		for _, chain := range append(slices.Clone(l.FilterChains), l.DefaultFilterChain) {
+			for _, f := range chain.GetFilters() {
+				proxy := &tcpproxyv3.TcpProxy{}
+				if f.Name == tcpProxyFilter && f.GetTypedConfig().UnmarshalTo(proxy) == nil && proxy.GetCluster() == cluster {
+					return at.GetAddress()
+				}
+			}
+		}
+	}
+	return ""
+}
+
+func isOutbound(l *listenerv3.Listener) bool {
+	return l.TrafficDirection == corev3.TrafficDirection_OUTBOUND && l.Name != virtualOutbound
+}
+
+// outbound binds a listener; it is false for one that has no place here.
+func (b *staticBuilder) outbound(original *listenerv3.Listener) (*listenerv3.Listener, bool, error) {
+	at := original.GetAddress().GetSocketAddress()
+	address, ok := b.Outbound.Services[at.GetAddress()]
+	if at.GetAddress() == anyAddress {
+		address, ok = b.Outbound.Address, true
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	l := proto.Clone(original).(*listenerv3.Listener)
+	l.Name = b.prefix + l.Name
+	l.Address = socketAddress(address.String(), b.Outbound.Shift(at.GetPortValue()))
+	l.BindToPort = nil
+	if b.AccessLog != "" {
+		l.AccessLog = append(l.AccessLog, accessLog(b.AccessLog, b.Config.Workload, ConnectionScope))
+	}
+	chains := l.FilterChains
+	if l.DefaultFilterChain != nil {
+		chains = append(chains[:len(chains):len(chains)], l.DefaultFilterChain)
+	}
+	for _, c := range chains {
+		for _, f := range c.Filters {
+			if err := edit(f.GetTypedConfig(), b.outboundFilter); err != nil {
+				return nil, false, fmt.Errorf("listener %s: filter %s: %w", original.Name, f.Name, err)
+			}
+		}
+	}
+	return l, true, nil
+}
+
+func (b *staticBuilder) outboundFilter(m proto.Message) error {
+	switch f := m.(type) {
+	case *hcmv3.HttpConnectionManager:
+		return b.outboundManager(f)
+	case *tcpproxyv3.TcpProxy:
+		for _, w := range f.GetWeightedClusters().GetClusters() {
+			w.Name = b.lead(w.Name)
+		}
+		if f.GetCluster() != "" {
+			f.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: b.lead(f.GetCluster())}
+		}
+	}
+	return nil
+}
+
+// outboundManager has its routes in it: nobody is there to ask for them.
+func (b *staticBuilder) outboundManager(m *hcmv3.HttpConnectionManager) error {
+	name := m.GetRds().GetRouteConfigName()
+	at := slices.IndexFunc(b.Config.Routes, func(r *routev3.RouteConfiguration) bool { return r.Name == name })
+	if at < 0 {
+		return fmt.Errorf("the routes %q are not there", name)
+	}
+	routes := proto.Clone(b.Config.Routes[at]).(*routev3.RouteConfiguration)
+	for _, host := range routes.VirtualHosts {
+		for _, r := range host.Routes {
+			b.route(r)
+		}
+	}
+	m.RouteSpecifier = &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routes}
+	if b.AccessLog != "" {
+		m.AccessLog = []*accesslogv3.AccessLog{accessLog(b.AccessLog, b.Config.Workload, ClientScope)}
+	}
+	return nil
+}
+
+// route leads to clusters that speak HTTP.
+func (b *staticBuilder) route(r *routev3.Route) {
+	action := r.GetRoute()
+	if action == nil {
+		return
+	}
+	if action.GetCluster() != "" {
+		action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: b.leadHTTP(action.GetCluster())}
+	}
+	for _, w := range action.GetWeightedClusters().GetClusters() {
+		w.Name = b.leadHTTP(w.Name)
+	}
+	for _, mirror := range action.RequestMirrorPolicies {
+		mirror.Cluster = b.leadHTTP(mirror.Cluster)
+	}
+}
+
+// leadHTTP is lead for requests. Without Istio's own filter, which chooses the
+// protocol of each request, they need clusters of their own (EC-132).
+func (b *staticBuilder) leadHTTP(cluster string) string {
+	b.requests[cluster] = true
+	return b.prefix + cluster + requestSuffix
+}
+
+// requestSuffix tells the cluster that requests are sent by from the one for
+// byte streams.
+const requestSuffix = " (HTTP)"
