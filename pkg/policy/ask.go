@@ -112,9 +112,27 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 		a.Verdict, a.Trace = verdict, append(a.Trace, trace...)
 	}
 	if a.Outcome == Refused && sent.answers {
-		a.HTTPStatus = http.StatusServiceUnavailable // what the caller's own sidecar says
+		a.unavailable(sent.request.HTTP) // says the caller's own sidecar
 	}
 	return a
+}
+
+// unavailable is the answer where nobody else answers.
+func (v *Verdict) unavailable(h *HTTP) {
+	v.HTTPStatus = http.StatusServiceUnavailable
+	if h.isGRPC() {
+		unavailable := 14
+		v.HTTPStatus, v.GRPCStatus = http.StatusOK, &unavailable
+	}
+}
+
+// answered is the answer of an application.
+func (v *Verdict) answered(h *HTTP) {
+	v.HTTPStatus = http.StatusOK
+	if h.isGRPC() {
+		zero := 0
+		v.GRPCStatus = &zero
+	}
 }
 
 // withoutSidecar is the verdict where no sidecar of the mesh guards the port;
@@ -144,7 +162,7 @@ func withoutSidecar(w *mesh.Workload, port uint32, r *Request, speaksTLS bool) *
 	}
 	v := &Verdict{Outcome: Allow, Stage: Transport, Reason: why}
 	if r.HTTP != nil {
-		v.HTTPStatus = http.StatusOK
+		v.answered(r.HTTP)
 	}
 	return v
 }

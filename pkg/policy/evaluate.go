@@ -176,17 +176,11 @@ func (e *evaluation) allow() {
 	if h == nil {
 		return
 	}
-	e.verdict.HTTPStatus = http.StatusOK
 	if h.Method == http.MethodConnect && e.chain.HTTP {
 		e.verdict.HTTPStatus, e.verdict.Reason = http.StatusNotFound, "no policy is against it, but sidecars lead CONNECT nowhere"
 		return
 	}
-	for _, l := range h.Headers {
-		if strings.EqualFold(l.Name, "content-type") && isGRPC(l.Value) {
-			zero := 0
-			e.verdict.GRPCStatus = &zero
-		}
-	}
+	e.verdict.answered(h)
 }
 
 // http reads the request. It is false if that ended it.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Request is one request to a workload, or raw bytes if HTTP is nil.
@@ -46,6 +47,17 @@ type HTTP struct {
 	Headers   Lines   `json:"headers,omitempty"`
 	Tokens    []Token `json:"tokens,omitempty"`
 	Version   string  `json:"version,omitempty"` // "2"; else HTTP/1.1
+}
+
+// isGRPC tells whether an application that speaks gRPC takes the request for its
+// own.
+func (h *HTTP) isGRPC() bool {
+	for _, l := range h.Headers {
+		if strings.EqualFold(l.Name, "content-type") && isGRPC(l.Value) {
+			return true
+		}
+	}
+	return false
 }
 
 // Line is one header line.
