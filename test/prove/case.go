@@ -25,12 +25,14 @@ const (
 // object is a document of a manifest, or a mesh config.
 type object = map[string]any
 
-// testCase is a small mesh with one workload, and requests to it.
+// testCase is a small mesh with requests: to its one workload, or that workloads
+// send through their own sidecars.
 type testCase struct {
 	name       string
 	meshConfig object
 	objects    []object
 	requests   []policy.Request
+	sends      []send
 }
 
 // compiledCase is a case as the simulator and Envoy get it.
@@ -41,9 +43,9 @@ type compiledCase struct {
 	identity string
 }
 
-// compile reads the case as a user's files would be read. It fails for what
-// meshctl refuses.
-func (c *testCase) compile(now time.Time) (*compiledCase, error) {
+// build reads the case as a user's files would be read. It fails for what meshctl
+// refuses.
+func (c *testCase) build() (*mesh.Snapshot, error) {
 	configText, err := yaml.Marshal(c.meshConfig)
 	if err != nil {
 		return nil, err
@@ -60,7 +62,12 @@ func (c *testCase) compile(now time.Time) (*compiledCase, error) {
 	if err != nil {
 		return nil, err
 	}
-	snapshot, err := mesh.Build([]*manifest.Stream{stream}, mesh.Options{Config: config})
+	return mesh.Build([]*manifest.Stream{stream}, mesh.Options{Config: config})
+}
+
+// compile makes the model and the configuration of the one workload.
+func (c *testCase) compile(now time.Time) (*compiledCase, error) {
+	snapshot, err := c.build()
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +105,7 @@ const (
 	meshConfigFile = "meshconfig.yaml"
 	manifestsFile  = "mesh.yaml"
 	requestsFile   = "requests.jsonl"
+	sendsFile      = "sends.jsonl"
 )
 
 // archive writes a case down, with a comment.
@@ -118,8 +126,19 @@ func (c *testCase) archive(comment string) ([]byte, error) {
 		}
 		lines.Write(append(line, '\n'))
 	}
+	name := requestsFile
+	if c.sends != nil {
+		name = sendsFile
+	}
+	for i := range c.sends {
+		line, err := json.Marshal(c.sends[i])
+		if err != nil {
+			return nil, err
+		}
+		lines.Write(append(line, '\n'))
+	}
 	return txtar.Format(&txtar.Archive{Comment: []byte(comment), Files: []txtar.File{
-		{Name: meshConfigFile, Data: config}, {Name: manifestsFile, Data: text}, {Name: requestsFile, Data: lines.Bytes()},
+		{Name: meshConfigFile, Data: config}, {Name: manifestsFile, Data: text}, {Name: name, Data: lines.Bytes()},
 	}}), nil
 }
 
@@ -135,6 +154,14 @@ func readCase(name string, text []byte) (*testCase, error) {
 			c.objects, err = parseObjects(string(f.Data))
 		case requestsFile:
 			c.requests, err = policy.ReadRequests(name, bytes.NewReader(f.Data))
+		case sendsFile:
+			d := json.NewDecoder(bytes.NewReader(f.Data))
+			for err == nil && d.More() {
+				var one send
+				if err = d.Decode(&one); err == nil {
+					c.sends = append(c.sends, one)
+				}
+			}
 		default:
 			err = fmt.Errorf("unknown file %s", f.Name)
 		}
@@ -142,7 +169,7 @@ func readCase(name string, text []byte) (*testCase, error) {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if len(c.requests) == 0 {
+	if len(c.requests)+len(c.sends) == 0 {
 		return nil, fmt.Errorf("%s: no requests", name)
 	}
 	return c, nil

@@ -89,7 +89,11 @@ func (o *options) prove(ctx context.Context, t *tally, out io.Writer) error {
 			}
 			cases = append(cases, c)
 		}
-		if err := p.check(ctx, cases, t); err != nil {
+		c, err := g.makeSends(n)
+		if err != nil {
+			return err
+		}
+		if err := p.check(ctx, append(cases, c), t); err != nil {
 			return err
 		}
 	}
@@ -130,11 +134,7 @@ func (o *options) proveKept(ctx context.Context, p *prover, t *tally) error {
 
 // report prints a disagreement as a case to be kept.
 func report(ctx context.Context, p *prover, f *finding, out io.Writer) error {
-	line, err := encodeRequest(&f.requests[0])
-	if err != nil {
-		return err
-	}
-	_, _ = fmt.Fprintf(out, "\n%s: %s\n", f.name, line)
+	_, _ = fmt.Fprintf(out, "\n%s\n", f.name)
 	for _, d := range f.differences {
 		_, _ = fmt.Fprintln(out, "  "+d)
 	}

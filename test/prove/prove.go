@@ -30,11 +30,20 @@ type finding struct {
 func (p *prover) check(ctx context.Context, cases []*testCase, t *tally) error {
 	var compiled []*compiledCase
 	for _, c := range cases {
+		if c.sends != nil {
+			if err := p.checkSends(ctx, c, t); err != nil {
+				return err
+			}
+			continue
+		}
 		one, err := c.compile(p.now)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
 		compiled = append(compiled, one)
+	}
+	if len(compiled) == 0 {
+		return nil
 	}
 	answers, err := p.ask(ctx, compiled)
 	if err != nil {
@@ -94,9 +103,16 @@ func (p *prover) disagrees(ctx context.Context, cases []*testCase) ([]bool, erro
 	var compiled []*compiledCase
 	var at []int
 	for i, c := range cases {
-		if one, err := c.compile(p.now); err == nil {
+		if c.sends != nil {
+			t := newTally()
+			err := p.checkSends(ctx, c, t)
+			shown[i] = err == nil && len(t.findings) > 0
+		} else if one, err := c.compile(p.now); err == nil {
 			compiled, at = append(compiled, one), append(at, i)
 		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	answers, err := p.askAny(ctx, compiled)
 	for i := range answers {

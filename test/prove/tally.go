@@ -28,6 +28,16 @@ func (t *tally) add(r *policy.Request, v *policy.Verdict) {
 	}
 }
 
+// addSend counts a request that a workload sent.
+func (t *tally) addSend(s *send, v *policy.Verdict) {
+	t.requests++
+	t.counts["through the sender's sidecar"]++
+	t.counts["sent, verdict "+string(v.Outcome)]++
+	if v.Stage == policy.ClientTLS {
+		t.counts["ended by the sender's sidecar"]++
+	}
+}
+
 func kinds(r *policy.Request, v *policy.Verdict) []string {
 	all := []string{"over plaintext"}
 	switch {

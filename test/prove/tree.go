@@ -13,6 +13,7 @@ import (
 // plainCase is a case with one request as plain data. Header lines stand apart,
 // since in a request they are an object.
 type plainCase struct {
+	Send       *send          `json:"send,omitempty"`
 	MeshConfig object         `json:"meshConfig"`
 	Objects    []object       `json:"objects"`
 	Request    policy.Request `json:"request"`
@@ -22,7 +23,12 @@ type plainCase struct {
 // tree is the case as JSON values, all of whose parts can be taken away in the
 // same way.
 func (c *testCase) tree() (any, error) {
-	plain := plainCase{MeshConfig: c.meshConfig, Objects: c.objects, Request: c.requests[0]}
+	plain := plainCase{MeshConfig: c.meshConfig, Objects: c.objects}
+	if c.sends != nil {
+		plain.Send = &c.sends[0]
+	} else {
+		plain.Request = c.requests[0]
+	}
 	if h := plain.Request.HTTP; h != nil {
 		without := *h
 		plain.Lines, without.Headers = h.Headers, nil
@@ -52,6 +58,9 @@ func caseOf(name string, tree any) (*testCase, error) {
 	plain.Request.To.Namespace, plain.Request.To.Workload = appNamespace, appName
 	if plain.MeshConfig == nil {
 		plain.MeshConfig = object{}
+	}
+	if plain.Send != nil {
+		return &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, sends: []send{*plain.Send}}, nil
 	}
 	c := &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, requests: []policy.Request{plain.Request}}
 	if c.requests[0].To.Port == 0 {
@@ -93,6 +102,7 @@ func edits(tree any) []edit {
 		level = next
 	}
 	return append(all,
+		edit{[]any{"send", "http", "path"}, "/"}, edit{[]any{"send", "http", "method"}, "GET"},
 		edit{[]any{"request", "http", "path"}, "/"}, edit{[]any{"request", "http", "method"}, "GET"}, edit{[]any{"request", "http", "authority"}, "a"},
 	)
 }
