@@ -27,6 +27,8 @@ type LogEntry struct {
 	Flags      string `json:"flags"`
 	// ID is that of a request, which it keeps from sidecar to sidecar.
 	ID string `json:"id"`
+	// Start is when the request or connection began, in seconds of Unix time.
+	Start string `json:"start"`
 	// Upstream is where a request or connection was sent, from UpstreamSource.
 	Upstream       string `json:"upstream"`
 	UpstreamSource string `json:"upstreamSource"`
@@ -106,6 +108,7 @@ func accessLog(path, workload, scope string) *accesslogv3.AccessLog {
 		"tlsFailure": text("%DOWNSTREAM_TRANSPORT_FAILURE_REASON%"),
 		"flags":      text("%RESPONSE_FLAGS%"),
 		"id":         text("%REQ(X-REQUEST-ID)%"),
+		"start":      text("%START_TIME(%s.%6f)%"),
 		"upstream":   text("%UPSTREAM_HOST%"),
 
 		"upstreamSource": text("%UPSTREAM_LOCAL_ADDRESS%"),

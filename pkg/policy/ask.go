@@ -111,8 +111,8 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 		verdict, trace := s.Model(target.Workload).Explain(&r)
 		a.Verdict, a.Trace = verdict, append(a.Trace, trace...)
 	}
-	if a.Outcome == Refused && sent.answers {
-		a.unavailable(sent.request.HTTP) // says the caller's own sidecar
+	if sent.answers && (a.Outcome == Refused || a.Outcome == Deny && a.HTTPStatus == 0) {
+		a.unavailable(sent.request.HTTP) // says the caller's own sidecar: a connection ended
 	}
 	return a
 }

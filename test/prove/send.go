@@ -109,18 +109,15 @@ func (p *prover) checkSends(ctx context.Context, c *testCase, t *tally) error {
 	return nil
 }
 
-// endpointVerdict is that of the endpoint that a request came to; of one that
-// came nowhere it is the first.
+// endpointVerdict is that of the endpoint that a request came to, of one that
+// came nowhere the first; nil if it came to somebody else.
 func endpointVerdict(a *policy.Answer, workload string) *policy.Verdict {
 	for i := range a.Endpoints {
-		if w := a.Endpoints[i].Workload; w != nil && w.Namespace+"/"+w.Name == workload {
+		if w := a.Endpoints[i].Workload; w != nil && (workload == "" || w.Namespace+"/"+w.Name == workload) {
 			return &a.Endpoints[i].Verdict
 		}
 	}
-	if len(a.Endpoints) == 0 {
-		return nil
-	}
-	return &a.Endpoints[0].Verdict
+	return nil
 }
 
 // send boots a mesh and sends its requests. Addresses are those of the workloads.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -74,6 +76,32 @@ func (t *logTail) request(ctx context.Context, workload, id string) (envoy.LogEn
 		return ""
 	})
 	return t.requests[workload+" "+id], err
+}
+
+// since waits for a connection that a client made to a workload after some time,
+// and has ended. Of several it is the last.
+func (t *logTail) since(ctx context.Context, workload, client string, begin time.Time) ([]envoy.LogEntry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var last []envoy.LogEntry
+	from := connection(workload, client+":")
+	find := func() string {
+		latest := float64(begin.UnixMicro()) / float64(time.Second/time.Microsecond)
+		for name, all := range t.ended {
+			for _, entries := range all {
+				at, err := strconv.ParseFloat(entries[len(entries)-1].Start, 64)
+				if strings.HasPrefix(name, from) && err == nil && at >= latest {
+					last, latest = entries, at
+				}
+			}
+		}
+		if last == nil {
+			return "a connection from " + client + " to " + workload
+		}
+		return ""
+	}
+	err := t.await(ctx, find)
+	return last, err
 }
 
 // await reads until nothing is missing.

@@ -39,7 +39,6 @@ func claim() (*block, error) {
 
 // address is the n-th of the block.
 func (b *block) address(n int) netip.Addr {
-	const hosts = 250
 	return netip.AddrFrom4([4]byte{127, b.second, byte(n / hosts), byte(1 + n%hosts)}) //nolint:gosec // a byte
 }
 

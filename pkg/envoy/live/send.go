@@ -2,12 +2,13 @@ package live
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/meshctl/meshctl/pkg/envoy"
 	"github.com/meshctl/meshctl/pkg/policy"
@@ -27,6 +28,25 @@ type Sent struct {
 // Send sends requests through the sidecars of their senders, and reads what
 // became of each at the workload that it reached. It needs Options.Senders.
 func (s *Sidecars) Send(ctx context.Context, all []Sent) ([]Answer, error) {
+	answers, replies, err := s.deliver(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	for i := range answers {
+		if answers[i].Err == nil {
+			answers[i].Err = s.arrived(ctx, &answers[i], &replies[i])
+		}
+		if errors.Is(answers[i].Err, errBroken) {
+			if answers[i], err = s.again(ctx, &all[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return answers, ctx.Err()
+}
+
+// deliver sends requests, and waits for what the senders' sidecars write.
+func (s *Sidecars) deliver(ctx context.Context, all []Sent) ([]Answer, []reply, error) {
 	answers, replies := make([]Answer, len(all)), make([]reply, len(all))
 	var opened connections
 	err := each(ctx, len(all), func(i int) {
@@ -38,18 +58,43 @@ func (s *Sidecars) Send(ctx context.Context, all []Sent) ([]Answer, error) {
 		replies[i], answers[i].Err = s.caller.send(ctx, t, to, &all[i], func(name string) { opened.add(name, i) })
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	err = opened.written(ctx, s.log, func(i int, entries []envoy.LogEntry) { answers[i].Log = entries })
+	return answers, replies, opened.written(ctx, s.log, func(i int, entries []envoy.LogEntry) { answers[i].Log = entries })
+}
+
+// errBroken is a connection to a sidecar that broke before there was an answer.
+// The sender's does not tell which of that one's connections it was.
+var errBroken = errors.New("the connection to the called sidecar broke")
+
+// again sends a request another time, now alone: what the called sidecar writes
+// of connections from the sender is about this one.
+func (s *Sidecars) again(ctx context.Context, r *Sent) (Answer, error) {
+	begin := time.Now()
+	answers, replies, err := s.deliver(ctx, []Sent{*r})
 	if err != nil {
-		return nil, err
+		return Answer{}, err
 	}
-	for i := range answers {
-		if answers[i].Err == nil {
-			answers[i].Err = s.arrived(ctx, &answers[i], &replies[i])
-		}
+	a, got := answers[0], &replies[0]
+	if a.Err == nil {
+		a.Err = s.arrived(ctx, &a, got)
 	}
-	return answers, ctx.Err()
+	if !errors.Is(a.Err, errBroken) {
+		return a, ctx.Err()
+	}
+	entries, err := s.log.since(ctx, a.Workload, s.peers[r.From].String(), begin)
+	if a.Err = err; err != nil {
+		return a, ctx.Err()
+	}
+	a.Log = append(a.Log, entries...)
+	ended := &entries[len(entries)-1]
+	a.Verdict = policy.Verdict{Outcome: policy.Refused}
+	if strings.HasPrefix(ended.Ended, byRule) {
+		a.Outcome, a.By = policy.Deny, ruleOf(strings.TrimPrefix(ended.Ended, byRule))
+		note(&a.Verdict, ended)
+	}
+	a.HTTPStatus, a.GRPCStatus = got.status, got.grpc
+	return a, nil
 }
 
 // sender is where a workload's sidecar takes what is sent to an address.
@@ -101,16 +146,16 @@ func (s *Sidecars) arrived(ctx context.Context, a *Answer, r *reply) error {
 		}
 	}
 	switch {
-	case own.Scope == envoy.ClientScope && own.Details != viaUpstream:
-		return r.unsent(a, own)
-	case own.Scope == envoy.ConnectionScope && strings.Contains(own.Flags, "UF"):
-		a.Outcome = policy.Refused
-		return nil
+	case own.Scope == envoy.ClientScope && own.Details != viaUpstream && !broken(own):
+		return r.unsent(a)
 	case a.Workload == "":
 		return fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, a.Log)
 	}
 	if _, guarded := s.targets[a.Workload]; !guarded {
 		return r.unguarded(a)
+	}
+	if broken(own) {
+		return errBroken
 	}
 	entries, err := s.entriesAt(ctx, a.Workload, own)
 	if err != nil {
@@ -123,6 +168,15 @@ func (s *Sidecars) arrived(ctx context.Context, a *Answer, r *reply) error {
 
 // viaUpstream is said of a request that was answered by who was called.
 const viaUpstream = "via_upstream"
+
+// broken tells whether the connection to who was called failed or ended before
+// there was an answer.
+func broken(own *envoy.LogEntry) bool {
+	if own.Scope == envoy.ClientScope {
+		return strings.HasPrefix(own.Details, "upstream_reset")
+	}
+	return strings.Contains(own.Flags, "UF")
+}
 
 // decisiveEntry is that of the request, or of the connection.
 func decisiveEntry(entries []envoy.LogEntry) *envoy.LogEntry {
@@ -145,19 +199,13 @@ func (s *Sidecars) entriesAt(ctx context.Context, workload string, own *envoy.Lo
 	return written[name][0], nil
 }
 
-// unsent is a request that the sender's own sidecar answered: it could not reach
-// who was called, or would not take the request.
-func (r *reply) unsent(a *Answer, own *envoy.LogEntry) error {
-	a.Verdict = policy.Verdict{HTTPStatus: r.status, GRPCStatus: r.grpc}
-	switch {
-	case strings.HasPrefix(own.Details, "upstream_reset") && (r.status == http.StatusServiceUnavailable || r.grpc != nil):
-		a.Outcome = policy.Refused
-	case r.status >= 400 && r.status < 500:
-		a.Outcome = policy.Rejected
-	default:
-		return fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, a.Log)
+// unsent is a request that the sender's own sidecar would not take.
+func (r *reply) unsent(a *Answer) error {
+	a.Verdict = policy.Verdict{Outcome: policy.Rejected, HTTPStatus: r.status, GRPCStatus: r.grpc}
+	if r.status >= 400 && r.status < 500 {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, a.Log)
 }
 
 // unguarded is what becomes of a request where there is no sidecar.
