@@ -97,7 +97,7 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 		return a
 	}
 	a.Name = target.Workload.String()
-	if sent.refused != "" {
+	if sent.refused != "" && s.endsTLS(target, &sent.request) {
 		a.Verdict = Verdict{Outcome: Refused, Stage: ClientTLS, Reason: sent.refused}
 	} else if stop := withoutSidecar(target.Workload, a.Port, &sent.request, sent.speaksTLS); stop != nil {
 		a.Verdict = *stop
@@ -115,6 +115,17 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 		a.unavailable(sent.request.HTTP) // says the caller's own sidecar: a connection ended
 	}
 	return a
+}
+
+// endsTLS tells whether somebody at the endpoint shows a certificate. Where TLS
+// is passed on as bytes, a rule may end them before any is seen (DP-70).
+func (s *Simulator) endsTLS(target mesh.Endpoint, r *Request) bool {
+	port := s.Model(target.Workload).Port(uint32(target.Port)) //nolint:gosec // a port
+	if !port.SeesTLS {
+		return false
+	}
+	c := port.chain(true, r.From.ALPN)
+	return c != nil && c.Terminates
 }
 
 // unavailable is the answer where nobody else answers.

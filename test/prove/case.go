@@ -33,6 +33,7 @@ type testCase struct {
 	objects    []object
 	requests   []policy.Request
 	sends      []send
+	custom     string // what external authorizers answer to sends; allow if empty
 }
 
 // compiledCase is a case as the simulator and Envoy get it.
@@ -106,6 +107,7 @@ const (
 	manifestsFile  = "mesh.yaml"
 	requestsFile   = "requests.jsonl"
 	sendsFile      = "sends.jsonl"
+	customFile     = "custom" // for sends
 )
 
 // archive writes a case down, with a comment.
@@ -137,9 +139,13 @@ func (c *testCase) archive(comment string) ([]byte, error) {
 		}
 		lines.Write(append(line, '\n'))
 	}
-	return txtar.Format(&txtar.Archive{Comment: []byte(comment), Files: []txtar.File{
+	a := &txtar.Archive{Comment: []byte(comment), Files: []txtar.File{
 		{Name: meshConfigFile, Data: config}, {Name: manifestsFile, Data: text}, {Name: name, Data: lines.Bytes()},
-	}}), nil
+	}}
+	if c.custom != "" {
+		a.Files = append(a.Files, txtar.File{Name: customFile, Data: []byte(c.custom + "\n")})
+	}
+	return txtar.Format(a), nil
 }
 
 // readCase reads a case that was kept.
@@ -155,13 +161,9 @@ func readCase(name string, text []byte) (*testCase, error) {
 		case requestsFile:
 			c.requests, err = policy.ReadRequests(name, bytes.NewReader(f.Data))
 		case sendsFile:
-			d := json.NewDecoder(bytes.NewReader(f.Data))
-			for err == nil && d.More() {
-				var one send
-				if err = d.Decode(&one); err == nil {
-					c.sends = append(c.sends, one)
-				}
-			}
+			c.sends, err = readSends(f.Data)
+		case customFile:
+			c.custom = string(bytes.TrimSpace(f.Data))
 		default:
 			err = fmt.Errorf("unknown file %s", f.Name)
 		}
@@ -173,6 +175,17 @@ func readCase(name string, text []byte) (*testCase, error) {
 		return nil, fmt.Errorf("%s: no requests", name)
 	}
 	return c, nil
+}
+
+func readSends(text []byte) (all []send, err error) {
+	for d := json.NewDecoder(bytes.NewReader(text)); d.More(); {
+		var one send
+		if err := d.Decode(&one); err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // encodeRequest writes a request as policy.ReadRequests reads it: header lines

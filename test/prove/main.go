@@ -20,11 +20,12 @@ import (
 
 // options are the command line.
 type options struct {
-	requests, perMesh, meshes int
-	seed                      uint64
-	first                     int
-	threads                   int
-	tools, kept               string
+	requests, perMesh int
+	meshes, senders   int
+	seed              uint64
+	first             int
+	threads           int
+	tools, kept       string
 }
 
 func main() {
@@ -40,6 +41,7 @@ func run(ctx context.Context, args []string, out io.Writer) int {
 	flags.IntVar(&o.requests, "n", 5000, "random requests to prove, at least")
 	flags.IntVar(&o.perMesh, "requests", 50, "requests for each random mesh")
 	flags.IntVar(&o.meshes, "meshes", 25, "random meshes in one Envoy")
+	flags.IntVar(&o.senders, "senders", 4, "random meshes beside them whose workloads send, each in an Envoy of its own")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of all that is random")
 	flags.IntVar(&o.first, "first", 0, "number of the first mesh")
 	flags.IntVar(&o.threads, "threads", 1, "threads of Envoy")
@@ -89,11 +91,14 @@ func (o *options) prove(ctx context.Context, t *tally, out io.Writer) error {
 			}
 			cases = append(cases, c)
 		}
-		c, err := g.makeSends(n)
-		if err != nil {
-			return err
+		for i := n; i < n+min(o.senders, o.meshes); i++ {
+			c, err := g.makeSends(i)
+			if err != nil {
+				return err
+			}
+			cases = append(cases, c)
 		}
-		if err := p.check(ctx, append(cases, c), t); err != nil {
+		if err := p.check(ctx, cases, t); err != nil {
 			return err
 		}
 	}

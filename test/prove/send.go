@@ -19,6 +19,18 @@ type send struct {
 	Service string       `json:"service"`
 	Port    int32        `json:"port"`
 	HTTP    *policy.HTTP `json:"http,omitempty"`
+	// Lines are the header lines, which stand apart as they do in a plainCase.
+	Lines []policy.Line `json:"lines,omitempty"`
+}
+
+// request is the whole request; nil for bytes.
+func (s *send) request() *policy.HTTP {
+	if s.HTTP == nil {
+		return nil
+	}
+	h := *s.HTTP
+	h.Headers = s.Lines
+	return &h
 }
 
 // sendingMesh is a case whose workloads all run.
@@ -71,7 +83,7 @@ func (m *sendingMesh) question(s *send) (*policy.Question, error) {
 	if s.HTTP == nil && port.Protocol.Traffic() == mesh.HTTPTraffic {
 		return nil, fmt.Errorf("bytes to %s:%d, which is for requests", service, s.Port)
 	}
-	return &policy.Question{From: policy.Caller{Workload: from}, To: policy.Callee{Service: service, Port: port}, HTTP: s.HTTP}, nil
+	return &policy.Question{From: policy.Caller{Workload: from}, To: policy.Callee{Service: service, Port: port}, HTTP: s.request()}, nil
 }
 
 // checkSends runs a mesh, sends all its requests and compares the verdicts at the
@@ -86,18 +98,9 @@ func (p *prover) checkSends(ctx context.Context, c *testCase, t *tally) error {
 		return fmt.Errorf("%s: %w", c.name, err)
 	}
 	for i := range m.sends {
-		q, err := m.question(&m.sends[i])
+		want, err := m.simulate(&m.sends[i], answers[i].Workload, addresses)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		q.SourceIP, q.DestinationIP = addresses[m.sends[i].From], addresses[answers[i].Workload]
-		asked, err := m.simulator.Ask(q)
-		if err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		want := endpointVerdict(&asked, answers[i].Workload)
-		if want == nil {
-			return fmt.Errorf("%s: nobody is behind %s", c.name, q.To)
 		}
 		t.addSend(&m.sends[i], want)
 		if differences := compare(want, &answers[i]); differences != nil {
@@ -109,21 +112,39 @@ func (p *prover) checkSends(ctx context.Context, c *testCase, t *tally) error {
 	return nil
 }
 
-// endpointVerdict is that of the endpoint that a request came to, of one that
-// came nowhere the first; nil if it came to somebody else.
-func endpointVerdict(a *policy.Answer, workload string) *policy.Verdict {
-	for i := range a.Endpoints {
-		if w := a.Endpoints[i].Workload; w != nil && (workload == "" || w.Namespace+"/"+w.Name == workload) {
-			return &a.Endpoints[i].Verdict
+// simulate is the verdict at the workload that a request came to; of one that
+// came nowhere it is that of the first that it may reach. A workload that it
+// cannot reach is a verdict that Envoy never has.
+func (m *sendingMesh) simulate(s *send, workload string, addresses map[string]string) (*policy.Verdict, error) {
+	questions, err := m.questions(s)
+	if err != nil {
+		return nil, err
+	}
+	if questions == nil && workload == "" {
+		return nowhere(s), nil
+	}
+	for _, q := range questions {
+		q.SourceIP, q.DestinationIP, q.Custom = addresses[s.From], addresses[workload], m.custom
+		asked, err := m.simulator.Ask(q)
+		if err != nil {
+			return nil, err
+		}
+		for i := range asked.Endpoints {
+			if w := asked.Endpoints[i].Workload; w != nil && (workload == "" || w.Namespace+"/"+w.Name == workload) {
+				return &asked.Endpoints[i].Verdict, nil
+			}
 		}
 	}
-	return nil
+	if workload == "" {
+		return nil, fmt.Errorf("nobody is behind %s:%d", s.Service, s.Port)
+	}
+	return &policy.Verdict{Outcome: policy.Unknown}, nil
 }
 
 // send boots a mesh and sends its requests. Addresses are those of the workloads.
 func (p *prover) send(ctx context.Context, m *sendingMesh) (answers []live.Answer, addresses map[string]string, err error) {
 	sidecars, err := live.Start(ctx, m.workloads, live.Options{
-		Binary: p.binary, Form: envoy.OwnAddresses, TrustDomain: m.snapshot.Config.TrustDomain, Now: time.Now, Threads: p.threads, Senders: true, Plain: m.plain,
+		Binary: p.binary, Form: envoy.OwnAddresses, TrustDomain: m.snapshot.Config.TrustDomain, Now: time.Now, Threads: p.threads, Senders: true, Plain: m.plain, Custom: m.custom,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -141,7 +162,7 @@ func (p *prover) send(ctx context.Context, m *sendingMesh) (answers []live.Answe
 		if err != nil {
 			return nil, nil, err
 		}
-		one := live.Sent{From: s.From, Port: uint32(s.Port), HTTP: s.HTTP} //nolint:gosec // a port
+		one := live.Sent{From: s.From, Port: uint32(s.Port), HTTP: s.request()} //nolint:gosec // a port
 		if q.To.Port.Protocol.Traffic() != mesh.HTTPTraffic {
 			one.Address = sidecars.ServiceAddress(s.From, q.To.Service.Hostname, one.Port)
 		}

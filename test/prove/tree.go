@@ -14,6 +14,7 @@ import (
 // since in a request they are an object.
 type plainCase struct {
 	Send       *send          `json:"send,omitempty"`
+	Custom     string         `json:"custom,omitempty"`
 	MeshConfig object         `json:"meshConfig"`
 	Objects    []object       `json:"objects"`
 	Request    policy.Request `json:"request"`
@@ -25,7 +26,7 @@ type plainCase struct {
 func (c *testCase) tree() (any, error) {
 	plain := plainCase{MeshConfig: c.meshConfig, Objects: c.objects}
 	if c.sends != nil {
-		plain.Send = &c.sends[0]
+		plain.Send, plain.Custom = &c.sends[0], c.custom
 	} else {
 		plain.Request = c.requests[0]
 	}
@@ -60,7 +61,10 @@ func caseOf(name string, tree any) (*testCase, error) {
 		plain.MeshConfig = object{}
 	}
 	if plain.Send != nil {
-		return &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, sends: []send{*plain.Send}}, nil
+		if plain.Send.From == "" || plain.Send.Service == "" || plain.Send.HTTP != nil && plain.Send.HTTP.Method == "" {
+			return nil, errors.New("a request of nobody, to nobody, or without a method")
+		}
+		return &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, sends: []send{*plain.Send}, custom: plain.Custom}, nil
 	}
 	c := &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, requests: []policy.Request{plain.Request}}
 	if c.requests[0].To.Port == 0 {

@@ -91,8 +91,8 @@ func (s *Sidecars) again(ctx context.Context, r *Sent) (Answer, error) {
 	a.Verdict = policy.Verdict{Outcome: policy.Refused}
 	if strings.HasPrefix(ended.Ended, byRule) {
 		a.Outcome, a.By = policy.Deny, ruleOf(strings.TrimPrefix(ended.Ended, byRule))
-		note(&a.Verdict, ended)
 	}
+	note(&a.Verdict, ended)
 	a.HTTPStatus, a.GRPCStatus = got.status, got.grpc
 	return a, nil
 }
@@ -202,7 +202,7 @@ func (s *Sidecars) entriesAt(ctx context.Context, workload string, own *envoy.Lo
 // unsent is a request that the sender's own sidecar would not take.
 func (r *reply) unsent(a *Answer) error {
 	a.Verdict = policy.Verdict{Outcome: policy.Rejected, HTTPStatus: r.status, GRPCStatus: r.grpc}
-	if r.status >= 400 && r.status < 500 {
+	if r.status >= 400 && r.status < 500 || r.grpc != nil {
 		return nil
 	}
 	return fmt.Errorf("no verdict: the client got status %d, %v; envoy wrote %+v", r.status, r.failed, a.Log)
