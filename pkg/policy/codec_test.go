@@ -115,6 +115,7 @@ func TestHeaderLines(t *testing.T) {
 		{"another encoding", []change{header("transfer-encoding", "gzip")}, "rejected 501"},
 		{"chunks", []change{header("transfer-encoding", "Chunked")}, "allow 200"},
 		{"both", []change{header("transfer-encoding", "gzip"), header("content-length", "0")}, "rejected 400"},
+		{"DP-69 an empty protocol", []change{header("x-forwarded-proto", "")}, "allow 404"},
 		{"DP-26 an upgrade", []change{upgrade("foo")}, "rejected 403"},
 		{"DP-26 to WebSocket", []change{upgrade("WebSocket")}, "allow 200"},
 		{"DP-26 to HTTP/2, which is not heard", []change{upgrade("h2c")}, "allow 200"},

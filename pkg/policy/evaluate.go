@@ -180,6 +180,11 @@ func (e *evaluation) allow() {
 		e.verdict.HTTPStatus, e.verdict.Reason = http.StatusNotFound, "no policy is against it, but sidecars lead CONNECT nowhere"
 		return
 	}
+	if e.chain.HTTP && e.headers.first("x-forwarded-proto") == "" {
+		e.verdict.Reason = "no policy is against it, but without a protocol in x-forwarded-proto no route is found"
+		e.answer(Allow, http.StatusNotFound)
+		return
+	}
 	e.verdict.answered(h)
 }
 

@@ -141,9 +141,22 @@ func (h *headers) tidy(tls bool) {
 	} else {
 		h.remove("x-forwarded-client-cert")
 	}
-	h.fill(":scheme", scheme)
-	h.fill("x-forwarded-proto", scheme)
+	h.forwarded(scheme)
 	h.fill("x-request-id", "00000000-0000-4000-8000-000000000000")
+}
+
+// forwarded settles which protocol the client spoke. Where the request itself does
+// not say, a forwarded one counts, of which only the two are known; an empty
+// header is one that is there.
+func (h *headers) forwarded(scheme string) {
+	said := h.find("x-forwarded-proto")
+	switch {
+	case said == nil:
+		h.set("x-forwarded-proto", scheme)
+	case strings.EqualFold(said.Value, "http") || strings.EqualFold(said.Value, "https"):
+		scheme = strings.ToLower(said.Value)
+	}
+	h.fill(":scheme", scheme)
 }
 
 // fill sets a header that is missing or empty.

@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,6 +172,33 @@ func TestSecureNaming(t *testing.T) {
 				t.Errorf("%+v", e.Verdict)
 			}
 		})
+	}
+}
+
+// TestBytesEnd: where a port speaks no TLS, a sender that insists on it gets as far
+// as the rules for byte streams; its own sidecar tells the program that the
+// connection ended (DP-70).
+func TestBytesEnd(t *testing.T) {
+	t.Parallel()
+	rule := dr("w", "shop", "host: web, trafficPolicy: {tls: {mode: ISTIO_MUTUAL, subjectAltNames: [spiffe://cluster.local/ns/shop/sa/nobody]}}")
+	server := strings.ReplaceAll(serverYAML, "name: http", "name: odd")
+	if server == serverYAML {
+		t.Fatal("no port to rename")
+	}
+	for what, tt := range map[string]struct{ manifests, want string }{
+		"a rule is against it":    {ap("none", "action: ALLOW"), "deny 503 allow"},
+		"the application ends it": {"", "refused 503 transport"},
+		"a certificate is shown":  {docs(moded(policy.Strict), ap("none", "action: ALLOW")), "refused 503 client-tls"},
+	} {
+		mode := moded("DISABLE")
+		if strings.HasPrefix(tt.want, "refused 503 client") {
+			mode = ""
+		}
+		a := answer(t, snapshot(t, docs(server, callerYAML, rule, mode, tt.manifests), ""), "deploy/client.client", "svc/web.shop:80")
+		e := a.Endpoints[slices.IndexFunc(a.Endpoints, func(e policy.EndpointAnswer) bool { return e.Workload.Name == "web-v1" })]
+		if got := fmt.Sprintf("%s %d %s", e.Outcome, e.HTTPStatus, e.Stage); got != tt.want {
+			t.Errorf("%s: %s (%s), want %s", what, got, e.Reason, tt.want)
+		}
 	}
 }
 
