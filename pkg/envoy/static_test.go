@@ -296,11 +296,23 @@ func TestStaticFaults(t *testing.T) {
 	config := *lost.Config
 	config.Clusters = nil
 	lost.Config = &config
+	spoilt := func(old, text string) []envoy.Place {
+		manifests := strings.Replace(staticMesh, old, text, 1)
+		return []envoy.Place{{Config: configOf(t, buildMesh(t, manifests, grpcProvider), "shop/web-v1"), Address: netip.MustParseAddr("127.0.0.2")}}
+	}
 	for _, tt := range []struct {
 		places []envoy.Place
 		want   string
 	}{
 		{nil, "no workload to run"},
+		{
+			spoilt("spec: {rules: [{}]}", "spec: {rules: [{to: [{operation: {notPaths: ['{**}/x']}}]}]}"),
+			`shop/web-v1: listener virtualInbound: filter envoy.filters.network.http_connection_manager: filter envoy.filters.http.rbac: rule ns[shop]-policy[allow]-rule[0]: path template "**/x": it does not begin with a slash; Envoy ends itself when it reads one`,
+		},
+		{
+			spoilt(`{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`, `{"keys":[]}`),
+			`shop/web-v1: listener virtualInbound: filter envoy.filters.network.http_connection_manager: filter envoy.filters.http.jwt_authn: tokens of issuer "b": its jwks has no keys; Envoy takes no listener with such a rule`,
+		},
 		{[]envoy.Place{nothing}, "shop/curl: it has no inbound listener"},
 		{[]envoy.Place{lost}, "shop/web-v1: filters lead to clusters that are not there: BlackHoleCluster, InboundPassthroughCluster, inbound|7000||, inbound|8080||, inbound|9000||, outbound|9000||web.shop.svc.cluster.local"},
 	} {

@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -172,9 +173,12 @@ func (b *staticBuilder) httpFilter(m proto.Message) error {
 	switch f := m.(type) {
 	case *rbachttp.RBAC:
 		f.RulesStatPrefix = enforcedPrefix(f.Rules)
+		return checkRules(f)
 	case *jwtv3.JwtAuthentication:
-		for _, p := range f.Providers {
-			b.keys(p)
+		for _, name := range slices.Sorted(maps.Keys(f.Providers)) {
+			if err := b.keys(f.Providers[name]); err != nil {
+				return fmt.Errorf("tokens of issuer %q: %w", f.Providers[name].Issuer, err)
+			}
 		}
 	case *authzhttp.ExtAuthz:
 		b.authorizer(f.GetGrpcService())
@@ -208,26 +212,35 @@ func (b *staticBuilder) httpAuthorizer(s *authzhttp.HttpService) {
 }
 
 // keys are those of a token rule, and what stands in for those that only a
-// control plane could fetch. A set of another form than a list stays as it is.
-func (b *staticBuilder) keys(p *jwtv3.JwtProvider) {
+// control plane could fetch. A set of another form than a list stays as it is. It
+// fails for a list of none, with which Envoy takes no listener (DP-5).
+func (b *staticBuilder) keys(p *jwtv3.JwtProvider) error {
 	text := p.GetLocalJwks().GetInlineString()
 	set := map[string]any{}
 	list := []any{}
-	if !strings.HasPrefix(text, unfetchedMark) {
+	unfetched := strings.HasPrefix(text, unfetchedMark)
+	if !unfetched {
 		var ok bool
-		if err := json.Unmarshal([]byte(text), &set); err != nil || !b.AddJWK {
-			return
+		if json.Unmarshal([]byte(text), &set) != nil {
+			return nil
 		}
 		if list, ok = set["keys"].([]any); !ok {
-			return
+			return nil
 		}
 	}
-	set["keys"] = append(list, json.RawMessage(b.JWK))
-	joined, err := json.Marshal(set)
-	if err != nil {
-		return // unreachable: it was JSON before
+	if unfetched || b.AddJWK {
+		list = append(list, json.RawMessage(b.JWK))
+		set["keys"] = list
+		joined, err := json.Marshal(set)
+		if err != nil {
+			return fmt.Errorf("key %s: %w", b.JWK, err)
+		}
+		p.JwksSourceSpecifier = &jwtv3.JwtProvider_LocalJwks{LocalJwks: &corev3.DataSource{
+			Specifier: &corev3.DataSource_InlineString{InlineString: string(joined)},
+		}}
 	}
-	p.JwksSourceSpecifier = &jwtv3.JwtProvider_LocalJwks{LocalJwks: &corev3.DataSource{
-		Specifier: &corev3.DataSource_InlineString{InlineString: string(joined)},
-	}}
+	if len(list) == 0 {
+		return errors.New("its jwks has no keys; Envoy takes no listener with such a rule")
+	}
+	return nil
 }

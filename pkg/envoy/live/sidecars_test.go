@@ -245,8 +245,9 @@ func TestEnvoyRefuses(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
 	for manifests, want := range map[string]string{
-		strings.Replace(shop, `jwksUri: "https://issuer.example/keys"`, `jwks: '{"keys":[]}'`, 1): "Jwks doesn't have any valid public key",
-		strings.Replace(shop, "paths: [/ok*]", "paths: ['{*}/x']", 1):                             "envoy does not accept the configuration",
+		strings.Replace(shop, `jwksUri: "https://issuer.example/keys"`, `jwks: '{"keys":[]}'`, 1):            `tokens of issuer "issuer": its jwks has no keys`,
+		strings.Replace(shop, "paths: [/ok*]", "paths: ['{*}/x']", 1):                                        `rule ns[shop]-policy[a]-rule[0]: path template "*/x": it does not begin with a slash`,
+		strings.Replace(shop, `jwksUri: "https://issuer.example/keys"`, `jwks: '{"keys":[{"kty":"x"}]}'`, 1): "envoy does not accept the configuration",
 	} {
 		f := newFixture(t, manifests)
 		sidecars, err := live.Start(t.Context(), f.workloads(t, "app"), live.Options{Binary: binary(t), TrustDomain: "cluster.local", Now: time.Now})
