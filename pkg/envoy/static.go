@@ -56,6 +56,9 @@ type Place struct {
 	// called where they are. Requests over HTTP name the client's address and port
 	// in PeerHeader, which gRPC does anyway.
 	Authorizers Authorizers
+	// Undeclared are ports that nobody declares and that are listened on all the
+	// same, for OwnAddresses.
+	Undeclared []uint32
 	// Outbound is for what the workload sends; nil for what comes in only.
 	Outbound *Outbound
 }
@@ -75,7 +78,14 @@ func Static(places []Place, o StaticOptions) (*bootstrapv3.Bootstrap, error) {
 		return nil, errors.New("no workload to run")
 	}
 	resources := &bootstrapv3.Bootstrap_StaticResources{}
+	redirected := ""
 	for i := range places {
+		if places[i].redirected() {
+			if redirected != "" {
+				return nil, fmt.Errorf("%s, %s: one Envoy hands what is redirected to the listeners of one workload only; let the other one bind its own", redirected, places[i].Config.Workload)
+			}
+			redirected = places[i].Config.Workload
+		}
 		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}, requests: map[string]bool{}}
 		if len(places) > 1 {
 			b.prefix = places[i].Config.Workload + "|"
@@ -130,6 +140,9 @@ func (b *staticBuilder) build(out *bootstrapv3.Bootstrap_StaticResources) error 
 	if len(b.used) == 0 {
 		return errors.New("it has no inbound listener")
 	}
+	if missing := b.missing(); missing != nil {
+		return fmt.Errorf("filters lead to clusters that are not there: %s", strings.Join(missing, ", "))
+	}
 	if err := b.addOutbound(out); err != nil {
 		return err
 	}
@@ -138,11 +151,18 @@ func (b *staticBuilder) build(out *bootstrapv3.Bootstrap_StaticResources) error 
 			return fmt.Errorf("cluster %s: %w", c.Name, err)
 		}
 	}
-	maps.Copy(b.used, b.requests)
-	if missing := slices.Sorted(maps.Keys(b.used)); len(missing) > 0 {
-		return fmt.Errorf("filters lead to clusters that are not there: %s", strings.Join(missing, ", "))
-	}
 	return nil
+}
+
+// missing are the clusters that something leads to and that are not there. Of
+// what a workload sends, Envoy takes them: a route may name a subset that no
+// DestinationRule has.
+func (b *staticBuilder) missing() []string {
+	wanted := maps.Clone(b.used)
+	for _, c := range b.Config.Clusters {
+		delete(wanted, c.Name)
+	}
+	return slices.Sorted(maps.Keys(wanted))
 }
 
 // addOutbound adds the listeners for what the workload sends.
@@ -151,7 +171,7 @@ func (b *staticBuilder) addOutbound(out *bootstrapv3.Bootstrap_StaticResources) 
 		return nil
 	}
 	for _, l := range b.Config.Listeners {
-		if !isOutbound(l) {
+		if !isOutbound(l) && (l.Name != virtualOutbound || !b.redirected()) {
 			continue
 		}
 		listener, ok, err := b.outbound(l)

@@ -24,6 +24,8 @@ func (b *staticBuilder) cluster(original *clusterv3.Cluster) (*clusterv3.Cluster
 	c.AltStatName = ""
 	if ok {
 		fix(c, to)
+	} else if b.redirected() && original.Name == passthroughCluster {
+		c.UpstreamBindConfig = b.fromHere()
 	}
 	return c, nil
 }

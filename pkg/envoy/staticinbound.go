@@ -46,8 +46,8 @@ func (b *staticBuilder) inbound(original *listenerv3.Listener) (*listenerv3.List
 		first := listenerFilter(proxyProtocolFilter, &proxyprotocolv3.ProxyProtocol{}, nil)
 		l.ListenerFilters = append([]*listenerv3.ListenerFilter{first}, l.ListenerFilters...)
 	} else {
-		for _, declared := range declaredPorts(l) {
-			l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: socketAddress(b.Address.String(), declared)})
+		for _, port := range append(declaredPorts(l), b.Undeclared...) {
+			l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: socketAddress(b.Address.String(), port)})
 		}
 	}
 	if b.AccessLog != "" {

@@ -10,16 +10,22 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	proxyprotocolv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/proxy_protocol/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
 )
 
-// Outbound is where a sidecar takes what its workload sends. Its listeners are
-// really bound, as istiod's are where nothing is redirected (EC-102): requests
-// are told apart by their host, byte streams by the address that they go to.
-// What goes to addresses that no listener has cannot be sent.
+// Outbound is where a sidecar takes what its workload sends. As OwnAddresses its
+// listeners are really bound, as istiod's are where nothing is redirected
+// (EC-102): requests are told apart by their host, byte streams by the address
+// that they go to. What goes to addresses that no listener has cannot be sent.
+//
+// With ProxyProtocol there is one address, Address with the port of istiod's
+// virtual listener, that hands connections to istiod's own listeners by what the
+// PROXY line says, or passes them on to where they wanted to go (DP-4, DP-7).
 type Outbound struct {
+	Form StaticForm // OwnAddresses if empty
 	// Address stands for all addresses, that is for listeners that tell requests
 	// apart.
 	Address netip.Addr
@@ -33,6 +39,9 @@ type Outbound struct {
 	Shift func(port uint32) uint32
 }
 
+// redirected tells whether a workload's sidecar takes all that it sends.
+func (p *Place) redirected() bool { return p.Outbound != nil && p.Outbound.Form == ProxyProtocol }
+
 // ListenerAddresses are those of single services and pods that the sidecar
 // listens on for its workload, sorted.
 func (c *Config) ListenerAddresses() []string {
@@ -43,6 +52,22 @@ func (c *Config) ListenerAddresses() []string {
 		}
 	}
 	return slices.Sorted(maps.Keys(all))
+}
+
+// PodAddresses are those that endpoints have, and the workloads behind them, as
+// NAMESPACE/NAME. In the static form each workload has one address.
+func (c *Config) PodAddresses() map[string]string {
+	all := map[string]string{}
+	for _, a := range c.Endpoints {
+		for _, group := range a.Endpoints {
+			for _, e := range group.LbEndpoints {
+				if workload := endpointWorkload(e); workload != "" {
+					all[e.GetEndpoint().GetAddress().GetSocketAddress().GetAddress()] = workload
+				}
+			}
+		}
+	}
+	return all
 }
 
 // ServiceAddress is where the sidecar listens for one port of a service only;
@@ -71,20 +96,35 @@ func isOutbound(l *listenerv3.Listener) bool {
 	return l.TrafficDirection == corev3.TrafficDirection_OUTBOUND && l.Name != virtualOutbound
 }
 
-// outbound binds a listener; it is false for one that has no place here.
+// outbound gives a listener its address; it is false for one that has no place
+// here.
 func (b *staticBuilder) outbound(original *listenerv3.Listener) (*listenerv3.Listener, bool, error) {
 	at := original.GetAddress().GetSocketAddress()
-	address, ok := b.Outbound.Services[at.GetAddress()]
-	if at.GetAddress() == anyAddress {
-		address, ok = b.Outbound.Address, true
-	}
-	if !ok {
-		return nil, false, nil
-	}
 	l := proto.Clone(original).(*listenerv3.Listener)
 	l.Name = b.prefix + l.Name
-	l.Address = socketAddress(address.String(), b.Outbound.Shift(at.GetPortValue()))
-	l.BindToPort = nil
+	switch {
+	case original.Name == virtualOutbound:
+		l.Address = socketAddress(b.Outbound.Address.String(), at.GetPortValue())
+		l.ListenerFilters = append([]*listenerv3.ListenerFilter{listenerFilter(proxyProtocolFilter, &proxyprotocolv3.ProxyProtocol{}, nil)}, l.ListenerFilters...)
+	case b.redirected():
+		if address, ok := b.Outbound.Services[at.GetAddress()]; ok {
+			l.Address = socketAddress(address.String(), at.GetPortValue())
+		}
+	default:
+		address, ok := b.Outbound.Services[at.GetAddress()]
+		if at.GetAddress() == anyAddress {
+			address, ok = b.Outbound.Address, true
+		}
+		if !ok {
+			return nil, false, nil
+		}
+		l.Address, l.BindToPort = socketAddress(address.String(), b.Outbound.Shift(at.GetPortValue())), nil
+	}
+	return l, true, b.outboundChains(l)
+}
+
+// outboundChains leads the filters of a listener to what is here.
+func (b *staticBuilder) outboundChains(l *listenerv3.Listener) error {
 	if b.AccessLog != "" {
 		l.AccessLog = append(l.AccessLog, accessLog(b.AccessLog, b.Config.Workload, ConnectionScope))
 	}
@@ -95,11 +135,11 @@ func (b *staticBuilder) outbound(original *listenerv3.Listener) (*listenerv3.Lis
 	for _, c := range chains {
 		for _, f := range c.Filters {
 			if err := edit(f.GetTypedConfig(), b.outboundFilter); err != nil {
-				return nil, false, fmt.Errorf("listener %s: filter %s: %w", original.Name, f.Name, err)
+				return fmt.Errorf("listener %s: filter %s: %w", l.Name, f.Name, err)
 			}
 		}
 	}
-	return l, true, nil
+	return nil
 }
 
 func (b *staticBuilder) outboundFilter(m proto.Message) error {

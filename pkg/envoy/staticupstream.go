@@ -34,10 +34,8 @@ func (b *staticBuilder) upstream(original *clusterv3.Cluster, requests bool) (*c
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 		c.EdsClusterConfig, c.TypedDnsResolverConfig = nil, nil
 		c.LoadAssignment = b.peers(assignment, c.Name)
-		c.UpstreamBindConfig = &corev3.BindConfig{SourceAddress: &corev3.SocketAddress{
-			Address: b.Address.String(), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: 0},
-		}}
 	}
+	c.UpstreamBindConfig = b.fromHere()
 	sockets := []*corev3.TransportSocket{c.TransportSocket}
 	for _, m := range c.TransportSocketMatches {
 		sockets = append(sockets, m.TransportSocket)
@@ -48,6 +46,13 @@ func (b *staticBuilder) upstream(original *clusterv3.Cluster, requests bool) (*c
 		}
 	}
 	return c, nil
+}
+
+// fromHere lets connections come from the workload's own address.
+func (b *staticBuilder) fromHere() *corev3.BindConfig {
+	return &corev3.BindConfig{SourceAddress: &corev3.SocketAddress{
+		Address: b.Address.String(), PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: 0},
+	}}
 }
 
 // peers keeps the endpoints that run here, with what says whether they speak
@@ -77,16 +82,22 @@ func (b *staticBuilder) peers(original *endpointv3.ClusterLoadAssignment, name s
 	return a
 }
 
-// peer is where the workload of an endpoint runs; its metadata names it (EC-120).
+// peer is where the workload of an endpoint runs.
 func (b *staticBuilder) peer(e *endpointv3.LbEndpoint) (netip.Addr, bool) {
+	at, ok := b.Outbound.Peers[endpointWorkload(e)]
+	return at, ok
+}
+
+// endpointWorkload is NAMESPACE/NAME of an endpoint's workload, which its
+// metadata names (EC-120); empty for one outside of the files.
+func endpointWorkload(e *endpointv3.LbEndpoint) string {
 	const nameAndNamespace = 2
 	text := e.GetMetadata().GetFilterMetadata()["istio"].GetFields()["workload"].GetStringValue()
 	parts := strings.Split(text, ";")
 	if len(parts) < nameAndNamespace {
-		return netip.Addr{}, false
+		return ""
 	}
-	at, ok := b.Outbound.Peers[parts[1]+"/"+parts[0]]
-	return at, ok
+	return parts[1] + "/" + parts[0]
 }
 
 // upstreamSocket takes certificates from files. All that a DestinationRule names

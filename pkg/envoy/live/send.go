@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,9 +20,10 @@ import (
 type Sent struct {
 	From string // NAMESPACE/NAME
 	// Address is the Service's, as istiod's listeners have it; empty for requests
-	// that are told apart by their host.
+	// that are told apart by their host. From Options.Redirected it may be any,
+	// such as that of a workload here.
 	Address string
-	Port    uint32 // of the Service
+	Port    uint32 // of the Service, or of who is at the address
 	HTTP    *policy.HTTP
 }
 
@@ -89,10 +91,10 @@ func (s *Sidecars) again(ctx context.Context, r *Sent) (Answer, error) {
 	a.Log = append(a.Log, entries...)
 	ended := &entries[len(entries)-1]
 	a.Verdict = policy.Verdict{Outcome: policy.Refused}
-	if strings.HasPrefix(ended.Ended, byRule) {
-		a.Outcome, a.By = policy.Deny, ruleOf(strings.TrimPrefix(ended.Ended, byRule))
-	}
 	note(&a.Verdict, ended)
+	if strings.HasPrefix(ended.Ended, byRule) {
+		denied(&a.Verdict, ended.Ended)
+	}
 	a.HTTPStatus, a.GRPCStatus = got.status, got.grpc
 	return a, nil
 }
@@ -104,6 +106,9 @@ func (s *Sidecars) sender(r *Sent) (t target, to netip.AddrPort, err error) {
 		return t, to, fmt.Errorf("%s sends nothing here: it has no sidecar that runs for senders", r.From)
 	}
 	address := t.outbound.Address
+	if t.outbound.Form == envoy.ProxyProtocol {
+		return t, netip.AddrPortFrom(address, outboundPort), nil
+	}
 	if r.Address != "" {
 		if address, ok = t.outbound.Services[r.Address]; !ok {
 			return t, to, fmt.Errorf("the sidecar of %s does not listen on %s", r.From, r.Address)
@@ -132,8 +137,23 @@ func (c *caller) send(ctx context.Context, t target, to netip.AddrPort, r *Sent,
 		return reply{}, err
 	}
 	var out reply
+	if t.outbound.Form == envoy.ProxyProtocol {
+		if _, out.failed = conn.Write(redirectLine(conn, r)); out.failed != nil {
+			return out, nil
+		}
+	}
 	out.exchange(conn, &sent)
 	return out, nil
+}
+
+// outboundPort is where sidecars take what their workloads send (EC-10).
+const outboundPort = 15001
+
+// redirectLine says where a program wants to go. Of a request that is told by its
+// host it may be anywhere.
+func redirectLine(conn net.Conn, r *Sent) []byte {
+	local := conn.LocalAddr().(*net.TCPAddr).AddrPort() // of a TCP connection
+	return fmt.Appendf(nil, "PROXY TCP4 %s %s %d %d\r\n", local.Addr(), cmp.Or(r.Address, "240.0.0.1"), local.Port(), r.Port)
 }
 
 // arrived reads the verdict at the workload that was called.

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -31,6 +32,12 @@ type Options struct {
 	// Senders lets sidecars take what their workloads send too. It is for
 	// OwnAddresses: sidecars call each other at them.
 	Senders bool
+	// Redirected is the one workload, NAMESPACE/NAME, all of whose connections are
+	// taken by its sidecar, whatever they go to (DP-4); also for OwnAddresses.
+	Redirected string
+	// Undeclared are ports that all workloads listen on beside the declared ones,
+	// for OwnAddresses.
+	Undeclared []uint32
 	// Plain are workloads without a sidecar that others call, NAMESPACE/NAME, and
 	// the ports that they listen on.
 	Plain map[string][]uint32
@@ -44,15 +51,16 @@ type Workload struct {
 
 // Sidecars are those of some workloads, in one Envoy.
 type Sidecars struct {
-	dir        string
-	block      *block
-	process    *Process
-	echoes     []*Echo
-	authorizer *authorizer
-	targets    map[string]target // by NAMESPACE/NAME
-	peers      map[string]netip.Addr
-	caller     *caller
-	log        *logTail
+	dir         string
+	block       *block
+	process     *Process
+	redirecting *Process // of Options.Redirected: its listeners may have the addresses of those that it calls
+	echoes      []*Echo
+	authorizer  *authorizer
+	targets     map[string]target // by NAMESPACE/NAME
+	peers       map[string]netip.Addr
+	caller      *caller
+	log         *logTail
 }
 
 // Start runs the sidecars of some workloads, each with an application that
@@ -94,14 +102,32 @@ func (s *Sidecars) start(ctx context.Context, workloads []Workload, o Options) (
 		return err
 	}
 	s.log = newLogTail(filepath.Join(s.dir, "access.log"))
-	b, err := envoy.Static(places, envoy.StaticOptions{
+	static := envoy.StaticOptions{
 		Form: o.Form, Admin: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), AccessLog: s.log.path, JWK: key, AddJWK: o.OwnKey,
-	})
-	if err != nil {
-		return err
 	}
-	s.process, err = Boot(ctx, o.Binary, s.dir, b, o.Threads)
+	if at := slices.IndexFunc(places, func(p envoy.Place) bool { return p.Config.Workload == o.Redirected }); at >= 0 {
+		if s.redirecting, err = boot(ctx, filepath.Join(s.dir, "redirecting"), places[at:at+1], static, o); err != nil {
+			return err
+		}
+		places = slices.Delete(places, at, at+1)
+	}
+	if len(places) > 0 || s.redirecting == nil {
+		s.process, err = boot(ctx, s.dir, places, static, o)
+	}
 	return err
+}
+
+// boot runs some of the workloads in one Envoy.
+func boot(ctx context.Context, dir string, places []envoy.Place, static envoy.StaticOptions, o Options) (*Process, error) {
+	b, err := envoy.Static(places, static)
+	if err != nil {
+		return nil, err
+	}
+	const private = 0o700
+	if err := os.MkdirAll(dir, private); err != nil {
+		return nil, err
+	}
+	return Boot(ctx, o.Binary, dir, b, o.Threads)
 }
 
 // prepare makes what clients need.
@@ -156,12 +182,29 @@ func (s *Sidecars) place(w *Workload, o Options) (envoy.Place, error) {
 	s.echoes = append(s.echoes, echo)
 	p := envoy.Place{
 		Config: w.Config, Address: s.peers[w.Config.Workload], Certificate: f.Certificate, Key: f.Key, Roots: f.Roots,
-		Applications: map[uint32]netip.AddrPort{0: echo.Address()}, Authorizers: s.authorizer.at,
+		Applications: map[uint32]netip.AddrPort{0: echo.Address()}, Authorizers: s.authorizer.at, Undeclared: o.Undeclared,
 	}
-	if o.Senders {
+	switch {
+	case o.Redirected == w.Config.Workload:
+		p.Outbound, err = s.redirection(w.Config)
+	case o.Senders:
 		p.Outbound, err = s.outbound(w.Config)
 	}
 	return p, err
+}
+
+// redirection takes all that a workload sends at one address. Addresses of pods
+// are those that they run at here.
+func (s *Sidecars) redirection(c *envoy.Config) (*envoy.Outbound, error) {
+	out := &envoy.Outbound{Form: envoy.ProxyProtocol, Services: map[string]netip.Addr{}, Peers: s.peers}
+	for address, workload := range c.PodAddresses() {
+		if at, ok := s.peers[workload]; ok {
+			out.Services[address] = at
+		}
+	}
+	var err error
+	out.Address, err = s.block.next()
+	return out, err
 }
 
 // outbound finds addresses for the listeners of a sender.
@@ -191,16 +234,19 @@ func shifted(port uint32) uint32 {
 // Address is that of a workload.
 func (s *Sidecars) Address(workload string) netip.Addr { return s.peers[workload] }
 
-// Exited is closed when Envoy is gone.
-func (s *Sidecars) Exited() <-chan struct{} { return s.process.Exited() }
+// Exited is closed when Envoy is gone; where there are two, that of the called
+// workloads.
+func (s *Sidecars) Exited() <-chan struct{} { return cmp.Or(s.process, s.redirecting).Exited() }
 
 // Close stops Envoy and the applications, and removes all files. Closing again
 // does nothing.
 func (s *Sidecars) Close() error {
 	var problems []error
 	defer func() { *s = Sidecars{} }()
-	if s.process != nil {
-		problems = append(problems, s.process.Stop())
+	for _, p := range []*Process{s.redirecting, s.process} {
+		if p != nil {
+			problems = append(problems, p.Stop())
+		}
 	}
 	if s.authorizer != nil {
 		problems = append(problems, s.authorizer.close())

@@ -44,11 +44,7 @@ func (r *reply) verdict(entries []envoy.LogEntry) (policy.Verdict, error) {
 	}
 	switch {
 	case strings.HasPrefix(reason, byRule):
-		v.Outcome = policy.Deny
-		v.By = ruleOf(strings.TrimPrefix(reason, byRule))
-		if v.Custom == "" && strings.HasPrefix(v.By, customRule) {
-			v.Custom = v.By // a rule that denies in place of an authorizer
-		}
+		denied(&v, reason)
 	case reason == byAudience:
 		v.Outcome = policy.Deny
 	case strings.HasPrefix(reason, byToken):
@@ -65,6 +61,14 @@ func (r *reply) verdict(entries []envoy.LogEntry) (policy.Verdict, error) {
 		return v, fmt.Errorf("no verdict: the client got status %d, %w; envoy wrote %+v", r.status, r.failed, entries)
 	}
 	return v, nil
+}
+
+// denied is the verdict of the rule that Envoy names.
+func denied(v *policy.Verdict, reason string) {
+	v.Outcome, v.By = policy.Deny, ruleOf(strings.TrimPrefix(reason, byRule))
+	if v.Custom == "" && strings.HasPrefix(v.By, customRule) {
+		v.Custom = v.By // a rule that denies in place of an authorizer
+	}
 }
 
 // ruleOf is an ID up to the bracket that ends it; IDs have brackets themselves.
