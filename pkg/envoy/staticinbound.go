@@ -23,6 +23,7 @@ import (
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Names of listener filters that need a packet filter.
@@ -39,6 +40,7 @@ func (b *staticBuilder) inbound(original *listenerv3.Listener) (*listenerv3.List
 	l.Name = b.prefix + l.Name
 	port := l.GetAddress().GetSocketAddress().GetPortValue()
 	l.Address = socketAddress(b.Address.String(), port)
+	l.EnableReusePort = wrapperspb.Bool(false) // nobody else shall share what comes in
 	l.ListenerFilters = slices.DeleteFunc(l.ListenerFilters, func(f *listenerv3.ListenerFilter) bool {
 		return f.Name == originalDst || f.Name == originalSrc
 	})

@@ -14,6 +14,7 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	tcpproxyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // Outbound is where a sidecar takes what its workload sends. As OwnAddresses its
@@ -102,6 +103,7 @@ func (b *staticBuilder) outbound(original *listenerv3.Listener) (*listenerv3.Lis
 	at := original.GetAddress().GetSocketAddress()
 	l := proto.Clone(original).(*listenerv3.Listener)
 	l.Name = b.prefix + l.Name
+	l.EnableReusePort = wrapperspb.Bool(false)
 	switch {
 	case original.Name == virtualOutbound:
 		l.Address = socketAddress(b.Outbound.Address.String(), at.GetPortValue())

@@ -30,11 +30,24 @@ func claim() (*block, error) {
 	for range attempts {
 		b := &block{second: byte(first + rand.IntN(last-first)), taken: 1} //nolint:gosec // any will do
 		var err error
-		if b.proof, err = net.Listen("tcp4", net.JoinHostPort(b.address(0).String(), strconv.Itoa(inboundPort))); err == nil {
-			return b, nil
+		if b.proof, err = listenAt(b.address(0)); err != nil {
+			continue
+		}
+		// A run that was killed may have left an Envoy behind, which is where the
+		// first workload would be.
+		left, err := listenAt(b.address(1))
+		if err == nil {
+			return b, left.Close()
+		}
+		if err := b.proof.Close(); err != nil {
+			return nil, err
 		}
 	}
 	return nil, errors.New("no free range of loopback addresses: 127.0.0.0/8 must lead to this machine, as it does on Linux")
+}
+
+func listenAt(a netip.Addr) (net.Listener, error) {
+	return net.Listen("tcp4", net.JoinHostPort(a.String(), strconv.Itoa(inboundPort)))
 }
 
 // address is the n-th of the block.
