@@ -62,8 +62,8 @@ spec: {ports: [{name: grpc, port: 9000}, {name: http, port: 8000}]}
 
 // makeSends is the n-th case of requests through the sender's own sidecar.
 func (g *generator) makeSends(n int) (*testCase, error) {
-	const apart = 1 << 40                 // from the seeds of the other cases
-	d := newDice(g.seed+apart, uint64(n)) //nolint:gosec // a count
+	const apart = 1 << 40 // from the seeds of the other cases
+	d := newDice(g.seed+apart, uint64(n))
 	c := &testCase{name: fmt.Sprintf("seed %d, sending case %d", g.seed, n), meshConfig: d.meshConfig()}
 	if d.percent(20) {
 		c.meshConfig["enableAutoMtls"] = false
@@ -155,8 +155,12 @@ func (d dice) virtualService() object {
 	var routes []any
 	for range 1 + d.IntN(3) {
 		r := object{"route": [][]any{
-			{to(appHost, "v1", 100)}, {to(appHost, "v2", 100)}, {to(appHost, "", 100)}, {to(plainHost, "", 100)},
-			{to(appHost, "v1", 50), to(appHost, "v2", 50)}, {to(appHost, "v2", 50), to(plainHost, "", 50)},
+			{to(appHost, "v1", 100)},
+			{to(appHost, "v2", 100)},
+			{to(appHost, "", 100)},
+			{to(plainHost, "", 100)},
+			{to(appHost, "v1", 50), to(appHost, "v2", 50)},
+			{to(appHost, "v2", 50), to(plainHost, "", 50)},
 		}[d.IntN(6)]}
 		if d.percent(80) {
 			var match []any

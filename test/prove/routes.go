@@ -46,7 +46,7 @@ func (m *sendingMesh) routed(s *send, straight *policy.Question, routes []*netwo
 	var all []*policy.Question
 	for _, d := range routes[at].Route {
 		to := *s
-		to.Service, to.Port = d.Destination.Host, cmp.Or(int32(d.Destination.Port.GetNumber()), s.Port) //nolint:gosec // a port
+		to.Service, to.Port = d.Destination.Host, cmp.Or(int32(d.Destination.Port.GetNumber()), s.Port)
 		q, err := m.question(&to)
 		if err != nil {
 			return nil, err
@@ -64,7 +64,7 @@ func (s *send) told(match *networking.HTTPMatchRequest, from *mesh.Workload) boo
 			return false
 		}
 	}
-	return (match.Port == 0 || int32(match.Port) == s.Port) && //nolint:gosec // a port
+	return (match.Port == 0 || int32(match.Port) == s.Port) &&
 		(match.SourceNamespace == "" || match.SourceNamespace == from.Namespace)
 }
 

@@ -53,7 +53,7 @@ func (c *testCase) compileSends(now time.Time) (*sendingMesh, error) {
 	for _, w := range snapshot.Workloads {
 		if !w.Membership.Sidecar {
 			for _, p := range snapshot.InboundPorts(w) {
-				m.plain[w.Namespace+"/"+w.Name] = append(m.plain[w.Namespace+"/"+w.Name], uint32(p.Number)) //nolint:gosec // a port
+				m.plain[w.Namespace+"/"+w.Name] = append(m.plain[w.Namespace+"/"+w.Name], uint32(p.Number))
 			}
 			continue
 		}
@@ -162,7 +162,7 @@ func (p *prover) send(ctx context.Context, m *sendingMesh) (answers []live.Answe
 		if err != nil {
 			return nil, nil, err
 		}
-		one := live.Sent{From: s.From, Port: uint32(s.Port), HTTP: s.request()} //nolint:gosec // a port
+		one := live.Sent{From: s.From, Port: uint32(s.Port), HTTP: s.request()}
 		if q.To.Port.Protocol.Traffic() != mesh.HTTPTraffic {
 			one.Address = sidecars.ServiceAddress(s.From, q.To.Service.Hostname, one.Port)
 		}

@@ -30,6 +30,9 @@ func (t *tally) add(r *policy.Request, v *policy.Verdict) {
 
 // addSend counts a request that a workload sent.
 func (t *tally) addSend(s *send, v *policy.Verdict) {
+	if s.HTTP == nil {
+		t.counts["sent, bytes"]++
+	}
 	t.requests++
 	t.counts["through the sender's sidecar"]++
 	t.counts["sent, verdict "+string(v.Outcome)]++
