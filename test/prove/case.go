@@ -34,6 +34,7 @@ type testCase struct {
 	requests   []policy.Request
 	sends      []send
 	custom     string // what external authorizers answer to sends; allow if empty
+	redirected string // the workload, if any, whose sidecar takes all that it sends
 }
 
 // compiledCase is a case as the simulator and Envoy get it.
@@ -107,7 +108,8 @@ const (
 	manifestsFile  = "mesh.yaml"
 	requestsFile   = "requests.jsonl"
 	sendsFile      = "sends.jsonl"
-	customFile     = "custom" // for sends
+	customFile     = "custom"     // for sends
+	redirectedFile = "redirected" // for sends
 )
 
 // archive writes a case down, with a comment.
@@ -142,8 +144,10 @@ func (c *testCase) archive(comment string) ([]byte, error) {
 	a := &txtar.Archive{Comment: []byte(comment), Files: []txtar.File{
 		{Name: meshConfigFile, Data: config}, {Name: manifestsFile, Data: text}, {Name: name, Data: lines.Bytes()},
 	}}
-	if c.custom != "" {
-		a.Files = append(a.Files, txtar.File{Name: customFile, Data: []byte(c.custom + "\n")})
+	for _, word := range []txtar.File{{Name: customFile, Data: []byte(c.custom)}, {Name: redirectedFile, Data: []byte(c.redirected)}} {
+		if len(word.Data) > 0 {
+			a.Files = append(a.Files, txtar.File{Name: word.Name, Data: append(word.Data, '\n')})
+		}
 	}
 	return txtar.Format(a), nil
 }
@@ -164,6 +168,8 @@ func readCase(name string, text []byte) (*testCase, error) {
 			c.sends, err = readSends(f.Data)
 		case customFile:
 			c.custom = string(bytes.TrimSpace(f.Data))
+		case redirectedFile:
+			c.redirected = string(bytes.TrimSpace(f.Data))
 		default:
 			err = fmt.Errorf("unknown file %s", f.Name)
 		}

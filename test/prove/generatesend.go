@@ -88,6 +88,9 @@ func (g *generator) makeSends(n int) (*testCase, error) {
 	if d.percent(50) {
 		c.objects = append(c.objects, d.destinationRuleFor(appHost, appNamespace, "versions", domain), d.virtualService())
 	}
+	if d.percent(40) {
+		c.redirected = "shop/curl"
+	}
 	for range g.requests {
 		s, err := d.send(g)
 		if err != nil {

@@ -102,7 +102,7 @@ func (p *prover) checkSends(ctx context.Context, c *testCase, t *tally) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		t.addSend(&m.sends[i], want)
+		t.addSend(&m.sends[i], want, m.redirected)
 		if differences := compare(want, &answers[i]); differences != nil {
 			alone := *c
 			alone.sends = m.sends[i : i+1 : i+1]
@@ -144,7 +144,7 @@ func (m *sendingMesh) simulate(s *send, workload string, addresses map[string]st
 // send boots a mesh and sends its requests. Addresses are those of the workloads.
 func (p *prover) send(ctx context.Context, m *sendingMesh) (answers []live.Answer, addresses map[string]string, err error) {
 	sidecars, err := live.Start(ctx, m.workloads, live.Options{
-		Binary: p.binary, Form: envoy.OwnAddresses, TrustDomain: m.snapshot.Config.TrustDomain, Now: time.Now, Threads: p.threads, Senders: true, Plain: m.plain, Custom: m.custom,
+		Binary: p.binary, Form: envoy.OwnAddresses, TrustDomain: m.snapshot.Config.TrustDomain, Now: time.Now, Threads: p.threads, Senders: true, Plain: m.plain, Custom: m.custom, Redirected: m.redirected,
 	})
 	if err != nil {
 		return nil, nil, err

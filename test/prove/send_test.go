@@ -27,18 +27,21 @@ func TestSendingMeshes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !reflect.DeepEqual(read.sends, c.sends) || read.custom != c.custom {
+		if !reflect.DeepEqual(read.sends, c.sends) || read.custom != c.custom || read.redirected != c.redirected {
 			t.Fatalf("case %d is not read as it was", n)
 		}
 		m, err := read.compileSends(g.now)
 		if err != nil {
 			t.Fatal(err)
 		}
+		if c.redirected != "" {
+			seen["redirected"]++
+		}
 		for i := range m.sends {
 			countSend(t, m, &m.sends[i], seen)
 		}
 	}
-	for _, what := range []string{"allow", "deny", "refused", "rejected", "unauthenticated", "subset", "several destinations", "elsewhere", "client-tls"} {
+	for _, what := range []string{"allow", "deny", "refused", "rejected", "unauthenticated", "subset", "several destinations", "elsewhere", "client-tls", "redirected"} {
 		if seen[what] == 0 {
 			t.Errorf("no request is %s", what)
 		}
@@ -83,7 +86,7 @@ func countSend(t *testing.T, m *sendingMesh, s *send, seen map[string]int) {
 // away, but not what makes it one.
 func TestSendsShrink(t *testing.T) {
 	t.Parallel()
-	c := &testCase{meshConfig: object{}, custom: "deny", sends: []send{{
+	c := &testCase{meshConfig: object{}, custom: "deny", redirected: "shop/curl", sends: []send{{
 		From: "shop/curl", Service: appHost, Port: 8000, HTTP: &policy.HTTP{Method: "GET", Path: "/a"}, Lines: []policy.Line{{Name: "x-env", Value: "dev"}},
 	}}}
 	tree, err := c.tree()
@@ -91,7 +94,7 @@ func TestSendsShrink(t *testing.T) {
 		t.Fatal(err)
 	}
 	back, err := caseOf("", tree)
-	if err != nil || !reflect.DeepEqual(back.sends, c.sends) || back.custom != c.custom {
+	if err != nil || !reflect.DeepEqual(back.sends, c.sends) || back.custom != c.custom || back.redirected != c.redirected {
 		t.Fatalf("%+v, %v", back, err)
 	}
 	smaller, err := caseOf("", apply(tree, []edit{{path: []any{"send", "lines"}}, {path: []any{"send", "http", "path"}, value: "/"}}))

@@ -29,7 +29,10 @@ func (t *tally) add(r *policy.Request, v *policy.Verdict) {
 }
 
 // addSend counts a request that a workload sent.
-func (t *tally) addSend(s *send, v *policy.Verdict) {
+func (t *tally) addSend(s *send, v *policy.Verdict, redirected string) {
+	if s.From == redirected {
+		t.counts["sent, redirected"]++
+	}
 	if s.HTTP == nil {
 		t.counts["sent, bytes"]++
 	}

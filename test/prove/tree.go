@@ -15,6 +15,7 @@ import (
 type plainCase struct {
 	Send       *send          `json:"send,omitempty"`
 	Custom     string         `json:"custom,omitempty"`
+	Redirected string         `json:"redirected,omitempty"`
 	MeshConfig object         `json:"meshConfig"`
 	Objects    []object       `json:"objects"`
 	Request    policy.Request `json:"request"`
@@ -26,7 +27,7 @@ type plainCase struct {
 func (c *testCase) tree() (any, error) {
 	plain := plainCase{MeshConfig: c.meshConfig, Objects: c.objects}
 	if c.sends != nil {
-		plain.Send, plain.Custom = &c.sends[0], c.custom
+		plain.Send, plain.Custom, plain.Redirected = &c.sends[0], c.custom, c.redirected
 	} else {
 		plain.Request = c.requests[0]
 	}
@@ -64,7 +65,7 @@ func caseOf(name string, tree any) (*testCase, error) {
 		if plain.Send.From == "" || plain.Send.Service == "" || plain.Send.HTTP != nil && plain.Send.HTTP.Method == "" {
 			return nil, errors.New("a request of nobody, to nobody, or without a method")
 		}
-		return &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, sends: []send{*plain.Send}, custom: plain.Custom}, nil
+		return &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, sends: []send{*plain.Send}, custom: plain.Custom, redirected: plain.Redirected}, nil
 	}
 	c := &testCase{name: name, meshConfig: plain.MeshConfig, objects: plain.Objects, requests: []policy.Request{plain.Request}}
 	if c.requests[0].To.Port == 0 {
