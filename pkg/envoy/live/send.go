@@ -92,8 +92,11 @@ func (s *Sidecars) again(ctx context.Context, r *Sent) (Answer, error) {
 	ended := &entries[len(entries)-1]
 	a.Verdict = policy.Verdict{Outcome: policy.Refused}
 	note(&a.Verdict, ended)
-	if strings.HasPrefix(ended.Ended, byRule) {
-		denied(&a.Verdict, ended.Ended)
+	switch reason := cmp.Or(ended.Ended, ended.Details); {
+	case strings.HasPrefix(reason, byRule):
+		denied(&a.Verdict, reason)
+	case strings.HasPrefix(reason, byAuthorizer):
+		a.Outcome, a.By = policy.Deny, a.Custom
 	}
 	a.HTTPStatus, a.GRPCStatus = got.status, got.grpc
 	return a, nil
