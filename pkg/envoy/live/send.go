@@ -172,7 +172,7 @@ func (s *Sidecars) arrived(ctx context.Context, a *Answer, r *reply) error {
 	case own.Scope == envoy.ClientScope && own.Details != viaUpstream && !broken(own):
 		return r.unsent(a)
 	case a.Workload == "":
-		return fmt.Errorf("no verdict: the client got status %d, %w; envoy wrote %+v", r.status, r.failed, a.Log)
+		return r.untold(a.Log)
 	}
 	if _, guarded := s.targets[a.Workload]; !guarded {
 		return r.unguarded(a)
@@ -228,7 +228,7 @@ func (r *reply) unsent(a *Answer) error {
 	if r.status >= 400 && r.status < 500 || r.grpc != nil {
 		return nil
 	}
-	return fmt.Errorf("no verdict: the client got status %d, %w; envoy wrote %+v", r.status, r.failed, a.Log)
+	return r.untold(a.Log)
 }
 
 // unguarded is what becomes of a request where there is no sidecar.

@@ -58,9 +58,18 @@ func (r *reply) verdict(entries []envoy.LogEntry) (policy.Verdict, error) {
 	case r.refused(&ended, request):
 		v.Outcome = policy.Refused
 	default:
-		return v, fmt.Errorf("no verdict: the client got status %d, %w; envoy wrote %+v", r.status, r.failed, entries)
+		return v, r.untold(entries)
 	}
 	return v, nil
+}
+
+// untold is for what neither the client nor the log explains.
+func (r *reply) untold(entries []envoy.LogEntry) error {
+	got := fmt.Sprintf("status %d", r.status)
+	if r.failed != nil {
+		got += ", " + r.failed.Error()
+	}
+	return fmt.Errorf("no verdict: the client got %s; envoy wrote %+v", got, entries)
 }
 
 // denied is the verdict of the rule that Envoy names.
