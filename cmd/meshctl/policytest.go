@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/meshctl/meshctl/internal/printer"
+	"github.com/meshctl/meshctl/pkg/envoy/live"
 	"github.com/meshctl/meshctl/pkg/policy/policytest"
 	meshreport "github.com/meshctl/meshctl/pkg/report"
 )
@@ -20,6 +22,7 @@ type policyTestOptions struct {
 	run        string
 	failFast   bool
 	initialize bool
+	engine     string
 	format     formatFlag[[]meshreport.Suite]
 
 	only *regexp.Regexp // run, compiled
@@ -39,12 +42,20 @@ files' inputs say; -f, -k or --from-cluster put another in its place.
 that is named, which pins what the policies of the manifests (-f, -k, else those
 of the directory) do today.
 
+--engine envoy asks a real Envoy too, over real connections on loopback: it runs
+the configuration that istiod would send to the called workloads, with throwaway
+certificates. What the callers' sidecars make of requests stays simulated. A case
+that cannot be asked there is unknown, with the reason; one on which Envoy and
+the simulator do not agree fails, and the exit status is 2: it is a fault of
+meshctl.
+
 Exit status: 0 all cases passed, 1 some failed, 2 the tests cannot be run, 3
-none failed, but some are unknown: something outside of the manifests decides.
-It is the same in every format.`,
+none failed, but some are unknown: something outside of the manifests decides,
+or the engine cannot be asked. It is the same in every format.`,
 		Example: `  meshctl policy test
   meshctl policy test tests/ --run 'admin|delete' -o table -o junit=report.xml
   meshctl policy test tests/ -k overlays/production
+  meshctl policy test tests/ --engine envoy
   meshctl policy test --init -f manifests/ tests/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
@@ -65,6 +76,7 @@ It is the same in every format.`,
 	flags.StringVar(&o.run, "run", "", "run only the cases whose names match this regular expression")
 	flags.BoolVar(&o.failFast, "fail-fast", false, "stop at the first case that fails")
 	flags.BoolVar(&o.initialize, "init", false, "write a test file that pins what the policies do today")
+	flags.StringVar(&o.engine, "engine", engineSimulator, "what decides: simulator, or envoy (a real Envoy as well; "+whereEnvoyIs+")")
 	flags.Lookup("verbose").Usage = "list the cases that passed too, and the files that were skipped"
 	flags.Lookup("force").Usage = "overwrite files of -o FORMAT=PATH and --init"
 	return cmd
@@ -77,6 +89,9 @@ func (o *policyTestOptions) complete(cmd *cobra.Command, args []string) error {
 	if err := o.format.validate(cmd); err != nil {
 		return err
 	}
+	if o.engine != engineSimulator && o.engine != engineEnvoy {
+		return usagef(cmd, "engine %q: expected simulator or envoy", o.engine)
+	}
 	var err error
 	if o.only, err = compileRun(o.run); err != nil {
 		return usageError{err, cmd.CommandPath()}
@@ -84,7 +99,7 @@ func (o *policyTestOptions) complete(cmd *cobra.Command, args []string) error {
 	if !o.initialize {
 		return nil
 	}
-	for _, name := range []string{"run", "fail-fast", "output", "jwks"} {
+	for _, name := range []string{"run", "fail-fast", "output", "jwks", "engine"} {
 		if typed(cmd, name) {
 			return usagef(cmd, "--init writes a test file and runs none: leave out --%s", name)
 		}
@@ -109,7 +124,15 @@ func (o *policyTestOptions) test(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := policytest.Run(ctx, suites, policytest.Options{Only: o.only, FailFast: o.failFast})
+	options := policytest.Options{Only: o.only, FailFast: o.failFast}
+	if o.engine == engineEnvoy {
+		binary, err := findEnvoy()
+		if err != nil {
+			return err
+		}
+		options.Engine = &live.Engine{Binary: binary, Now: time.Now}
+	}
+	result, err := policytest.Run(ctx, suites, options)
 	if err != nil {
 		return explainRun(err, o.run)
 	}
@@ -123,7 +146,13 @@ func (o *policyTestOptions) test(ctx context.Context) error {
 	if err := o.format.emit(o.streams.Out, result.Suites); err != nil {
 		return err
 	}
-	return verdictOf(meshreport.Summarize(result.Suites))
+	if options.Engine == nil {
+		return verdictOf(meshreport.Summarize(result.Suites))
+	}
+	if err := printer.Lines(o.streams.ErrOut, engineLines(&result.Engine)...); err != nil {
+		return err
+	}
+	return engineVerdict(&result.Engine, meshreport.Summarize(result.Suites))
 }
 
 // explainRun says which expression matched no case.

@@ -25,6 +25,9 @@ type EndpointAnswer struct {
 	Port     uint32         `json:"port"`
 	Verdict
 	Trace Trace `json:"trace"`
+	// Request is what reaches the sidecar of the workload; nil if nothing does, or
+	// none is there.
+	Request *Request `json:"-"`
 }
 
 // Ask decides what becomes of a request: first what the caller's sidecar makes
@@ -109,7 +112,7 @@ func (s *Simulator) ask(q *Question, cluster *Cluster, target mesh.Endpoint) End
 		r := sent.request
 		r.To = Destination{Namespace: target.Workload.Namespace, Workload: target.Workload.Name, Port: a.Port, IP: q.DestinationIP}
 		verdict, trace := s.Model(target.Workload).Explain(&r)
-		a.Verdict, a.Trace = verdict, append(a.Trace, trace...)
+		a.Verdict, a.Trace, a.Request = verdict, append(a.Trace, trace...), &r
 	}
 	if sent.answers && (a.Outcome == Refused || a.Outcome == Deny && a.HTTPStatus == 0) {
 		a.unavailable(sent.request.HTTP) // says the caller's own sidecar: a connection ended

@@ -17,8 +17,9 @@ type Answer struct {
 	// its sidecar chose; empty for none.
 	Workload string
 	// Err says why the request could not be asked, or why nothing tells what
-	// became of it.
-	Err error
+	// became of it. In the latter case it was Asked.
+	Err   error
+	Asked bool
 }
 
 // callers is how many requests are under way at once.
@@ -100,6 +101,7 @@ func (s *Sidecars) Ask(ctx context.Context, requests []policy.Request) ([]Answer
 	err = opened.written(ctx, s.log, func(i int, entries []envoy.LogEntry) {
 		answers[i].Log = entries
 		if answers[i].Err == nil {
+			answers[i].Asked = true
 			answers[i].Verdict, answers[i].Err = replies[i].verdict(entries)
 		}
 		answers[i].ID = requests[i].ID

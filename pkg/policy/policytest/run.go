@@ -35,12 +35,14 @@ func (s *Suite) key() simulatorKey { return simulatorKey{s.Mesh, s.Policy} }
 type Options struct {
 	Only     *regexp.Regexp // names of cases; nil is all
 	FailFast bool           // stop at the first case that fails
+	Engine   Engine         // is asked too; nil is the simulator alone
 }
 
 // Result is what came out.
 type Result struct {
 	Suites   []report.Suite
 	Coverage report.Coverage
+	Engine   EngineSummary // of Options.Engine
 }
 
 // ErrNoCase says that no case has a name that was asked for.
@@ -63,10 +65,21 @@ func Run(ctx context.Context, suites []Suite, o Options) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if last := r.firstFailed.Load(); o.FailFast && last < int64(len(r.answers)) {
+	r.cut(o.FailFast)
+	if o.Engine != nil {
+		if err := r.askEngine(ctx, o.Engine); err != nil {
+			return nil, err
+		}
+		r.cut(o.FailFast)
+	}
+	return &Result{Suites: r.suites(suites), Coverage: r.coverage(suites), Engine: r.told}, nil
+}
+
+// cut ends the results with the first that failed.
+func (r *run) cut(failFast bool) {
+	if last := r.firstFailed.Load(); failFast && last < int64(len(r.answers)) {
 		r.answers = r.answers[:last+1]
 	}
-	return &Result{Suites: r.suites(suites), Coverage: r.coverage(suites)}, nil
 }
 
 // chunk is how many questions a worker takes at a time.
@@ -78,12 +91,14 @@ type run struct {
 	questions   []question
 	answers     []answered
 	firstFailed atomic.Int64
+	told        EngineSummary
 }
 
 // answered is what became of a question.
 type answered struct {
 	result  report.Case
 	matched []ruleKey
+	answer  policy.Answer
 }
 
 // ruleKey is a rule of a policy.
@@ -136,13 +151,19 @@ func (r *run) answer(i int, failFast bool) error {
 		}
 		return q.file.decoder.fault(at, "", err)
 	}
-	r.answers[i] = answered{result: q.judge(&answer), matched: matched(&answer)}
-	if r.answers[i].result.Status == report.Failed {
-		for first := r.firstFailed.Load(); int64(i) < first && !r.firstFailed.CompareAndSwap(first, int64(i)); {
-			first = r.firstFailed.Load()
-		}
-	}
+	r.answers[i] = answered{q.judge(&answer), matched(&answer), answer}
+	r.noteFailure(i)
 	return nil
+}
+
+// noteFailure keeps the first question that has failed.
+func (r *run) noteFailure(i int) {
+	if r.answers[i].result.Status != report.Failed {
+		return
+	}
+	for first := r.firstFailed.Load(); int64(i) < first && !r.firstFailed.CompareAndSwap(first, int64(i)); {
+		first = r.firstFailed.Load()
+	}
 }
 
 // matched are the rules that matched at some endpoint, each once.
