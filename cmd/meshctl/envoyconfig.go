@@ -120,18 +120,10 @@ func (o *envoyConfigOptions) run(ctx context.Context) error {
 // pick finds the workloads. One without a sidecar is configured all the same if
 // it is asked for, with a warning.
 func (o *envoyConfigOptions) pick(s *mesh.Snapshot) ([]*mesh.Workload, error) {
-	var picked []*mesh.Workload
 	if o.all {
-		for _, w := range s.Workloads {
-			if w.Membership.Sidecar && !w.IsGateway() {
-				picked = append(picked, w)
-			}
-		}
-		if picked == nil {
-			return nil, errors.New("no workload in the manifests has a sidecar")
-		}
-		return picked, nil
+		return withSidecars(s)
 	}
+	var picked []*mesh.Workload
 	for _, name := range o.workloads {
 		w, err := s.FindWorkload(name, o.snapshot.defaultNamespace())
 		if err != nil {
@@ -146,6 +138,20 @@ func (o *envoyConfigOptions) pick(s *mesh.Snapshot) ([]*mesh.Workload, error) {
 		picked = append(picked, w)
 	}
 	return picked, nil
+}
+
+// withSidecars are all workloads that have one.
+func withSidecars(s *mesh.Snapshot) ([]*mesh.Workload, error) {
+	var all []*mesh.Workload
+	for _, w := range s.Workloads {
+		if w.Membership.Sidecar && !w.IsGateway() {
+			all = append(all, w)
+		}
+	}
+	if all == nil {
+		return nil, errors.New("no workload in the manifests has a sidecar")
+	}
+	return all, nil
 }
 
 func (o *envoyConfigOptions) print(workloads []*mesh.Workload, configs []*envoy.Config) error {

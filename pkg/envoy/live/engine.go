@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -35,7 +34,7 @@ const (
 // Ask boots an Envoy, asks it all that can be asked, and stops it.
 func (e *Engine) Ask(ctx context.Context, s *mesh.Snapshot, simulator *policy.Simulator, all []policytest.Asked) (told []policytest.Told, err error) {
 	told = make([]policytest.Told, len(all))
-	callees := &callees{generator: envoy.NewGenerator(s, simulator), domain: s.Config.TrustDomain, names: map[*mesh.Workload]string{}, taken: map[string]bool{}}
+	callees := NewRoster(envoy.NewGenerator(s, simulator), s.Config.TrustDomain)
 	var requests []policy.Request
 	var at []int
 	for i := range all {
@@ -44,7 +43,7 @@ func (e *Engine) Ask(ctx context.Context, s *mesh.Snapshot, simulator *policy.Si
 			told[i].NotAsked = why
 			continue
 		}
-		if r.To.Workload, err = callees.name(all[i].Workload); err != nil {
+		if r.To.Workload, err = callees.Add(all[i].Workload); err != nil {
 			return nil, err
 		}
 		requests, at = append(requests, r), append(at, i)
@@ -52,7 +51,7 @@ func (e *Engine) Ask(ctx context.Context, s *mesh.Snapshot, simulator *policy.Si
 	if len(requests) == 0 {
 		return told, nil
 	}
-	sidecars, err := Start(ctx, callees.workloads, Options{
+	sidecars, err := Start(ctx, callees.Workloads, Options{
 		Binary: e.Binary, Form: envoy.ProxyProtocol, TrustDomain: s.Config.TrustDomain, Now: e.Now, Threads: e.Threads, OwnKey: true,
 	})
 	if err != nil {
@@ -124,34 +123,4 @@ func outdated(t *policy.Token, now time.Time) bool {
 	}
 	clock := float64(now.Unix())
 	return times.Exp != 0 && times.Exp < clock || times.Nbf > clock
-}
-
-// callees are the workloads that are called, each by a name of its own.
-type callees struct {
-	generator *envoy.Generator
-	domain    string
-	workloads []Workload
-	names     map[*mesh.Workload]string // without the namespace
-	taken     map[string]bool           // NAMESPACE/NAME
-}
-
-// name configures a workload when it is called first. Of workloads of one name
-// the later ones have a number in it.
-func (c *callees) name(w *mesh.Workload) (string, error) {
-	if known := c.names[w]; known != "" {
-		return known, nil
-	}
-	rendered, err := c.generator.Config(w)
-	if err != nil {
-		return "", err
-	}
-	name := w.Name
-	for n := 2; c.taken[w.Namespace+"/"+name]; n++ {
-		name = fmt.Sprintf("%s-%d", w.Name, n)
-	}
-	c.names[w], c.taken[w.Namespace+"/"+name] = name, true
-	config := *rendered
-	config.Workload = w.Namespace + "/" + name
-	c.workloads = append(c.workloads, Workload{Config: &config, Identity: w.Identity(c.domain)})
-	return name, nil
 }

@@ -38,9 +38,10 @@ type Process struct {
 }
 
 // Boot validates a bootstrap, starts Envoy with it and waits until it serves:
-// valid is not yet running (DP-2). Files go to a folder of the caller's. The
-// context is for the start only; Stop ends the process.
-func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, concurrency int) (*Process, error) {
+// valid is not yet running (DP-2). Files go to a folder of the caller's, and what
+// Envoy says of itself to a file there, and to log if that is not nil. The context
+// is for the start only; Stop ends the process.
+func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, concurrency int, log io.Writer) (*Process, error) {
 	text, err := protojson.Marshal(b)
 	if err != nil {
 		return nil, err
@@ -56,20 +57,37 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 	p := &Process{exited: make(chan struct{}), log: filepath.Join(dir, "envoy.log")}
 	adminFile := filepath.Join(dir, "admin")
 	//nolint:gosec // the program that the user chose
-	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-path", p.log, "--log-level", "warning",
+	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-level", logLevel(log),
 		"--concurrency", strconv.Itoa(max(1, concurrency)), "--disable-hot-restart", "--file-flush-interval-msec", strconv.Itoa(int(logFlush.Milliseconds())))
 	ownGroup(p.command)
-	if err := p.command.Start(); err != nil {
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, private)
+	if err != nil {
 		return nil, err
+	}
+	p.command.Stderr = out
+	if log != nil {
+		p.command.Stderr = io.MultiWriter(out, log)
+	}
+	if err := p.command.Start(); err != nil {
+		return nil, errors.Join(err, out.Close())
 	}
 	go func() {
 		p.err = p.command.Wait()
+		_ = out.Close() // nothing more comes
 		close(p.exited)
 	}()
 	if err := p.awaitReady(ctx, adminFile); err != nil {
 		return nil, errors.Join(err, p.Stop())
 	}
 	return p, nil
+}
+
+// logLevel is what Envoy shall say: more, if somebody listens.
+func logLevel(log io.Writer) string {
+	if log == nil {
+		return "warning"
+	}
+	return "info"
 }
 
 // validate lets Envoy read a bootstrap, and say what is wrong with it.
@@ -151,6 +169,13 @@ func (p *Process) state(ctx context.Context) string {
 
 // Exited is closed when the process is gone, of itself or stopped.
 func (p *Process) Exited() <-chan struct{} { return p.exited }
+
+// Err says how the process went, after Exited is closed: with what it said last.
+func (p *Process) Err() error {
+	<-p.exited
+	output, _ := os.ReadFile(p.log) // what there is of it
+	return fmt.Errorf("envoy ended: %w: %s", cmpErr(p.err), complaint(string(output)))
+}
 
 // Stop ends the process and all that it started, gently at first. It may be
 // called more than once.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -41,6 +42,7 @@ type Options struct {
 	// Plain are workloads without a sidecar that others call, NAMESPACE/NAME, and
 	// the ports that they listen on.
 	Plain map[string][]uint32
+	Log   io.Writer // of Envoy; nil for none
 }
 
 // Workload is one whose sidecar runs.
@@ -85,6 +87,11 @@ func (s *Sidecars) start(ctx context.Context, workloads []Workload, o Options) (
 	if err := s.prepare(o); err != nil {
 		return err
 	}
+	if o.Form == envoy.OwnAddresses {
+		if err := checkPorts(workloads, o.Plain); err != nil {
+			return err
+		}
+	}
 	if err := s.locate(workloads, o.Plain); err != nil {
 		return err
 	}
@@ -127,7 +134,7 @@ func boot(ctx context.Context, dir string, places []envoy.Place, static envoy.St
 	if err := os.MkdirAll(dir, private); err != nil {
 		return nil, err
 	}
-	return Boot(ctx, o.Binary, dir, b, o.Threads)
+	return Boot(ctx, o.Binary, dir, b, o.Threads, o.Log)
 }
 
 // prepare makes what clients need.
@@ -234,9 +241,9 @@ func shifted(port uint32) uint32 {
 // Address is that of a workload.
 func (s *Sidecars) Address(workload string) netip.Addr { return s.peers[workload] }
 
-// Exited is closed when Envoy is gone; where there are two, that of the called
+// Process is the Envoy that they run in; where there are two, that of the called
 // workloads.
-func (s *Sidecars) Exited() <-chan struct{} { return cmp.Or(s.process, s.redirecting).Exited() }
+func (s *Sidecars) Process() *Process { return cmp.Or(s.process, s.redirecting) }
 
 // Close stops Envoy and the applications, and removes all files. Closing again
 // does nothing.
