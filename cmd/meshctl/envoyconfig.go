@@ -26,9 +26,16 @@ type envoyConfigOptions struct {
 	snapshot  snapshotFlags
 	workloads []string
 	all       bool
+	form      string
 	output    string
 	force     bool
 }
+
+// Values of --form.
+const (
+	istiodForm = "istiod"
+	staticForm = "static"
+)
 
 func newEnvoyConfigCmd(streams genericiooptions.IOStreams, runF func(context.Context, *envoyConfigOptions) error) *cobra.Command {
 	o := &envoyConfigOptions{streams: streams}
@@ -46,10 +53,23 @@ EnvoyFilters are left out; -v says everything that is.
 One workload is one document; several are a List. -o files=DIRECTORY writes
 DIRECTORY/NAMESPACE/NAME/{listeners,clusters,routes,endpoints}.json.
 
+--form static is a bootstrap by which a stock Envoy runs the sidecar on this
+machine, without a control plane: it is called at an address in 127.0.0.0/8, the
+application is expected at the same ports of 127.0.0.1, and other workloads are
+called at the addresses of their own bootstraps. -o files=DIRECTORY writes
+
+  DIRECTORY/NAMESPACE/NAME/bootstrap.yaml    envoy --disable-hot-restart -c this
+  DIRECTORY/NAMESPACE/NAME/{cert,root}.pem   made for it, valid for a day
+  DIRECTORY/NAMESPACE/NAME/key.pem           only this user can read it
+
+All of one run trust each other. Printed, the bootstrap names cert.pem, key.pem
+and root.pem in the current folder; keys are never printed.
+
 Exit status: 0 done; 2 the input cannot be read or names what is not there.`,
 		Example: `  meshctl envoy config -f manifests/ --workload shop/web
   meshctl envoy config -f manifests/ --workload deploy/web.shop --mesh-config mesh.yaml -o yaml
-  meshctl envoy config -f manifests/ --all -o files=config/`,
+  meshctl envoy config -f manifests/ --all -o files=config/
+  meshctl envoy config -f manifests/ --all --form static -o files=run/ && envoy --disable-hot-restart -c run/shop/web/bootstrap.yaml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
@@ -65,6 +85,7 @@ Exit status: 0 done; 2 the input cannot be read or names what is not there.`,
 	cmd.Flags().Lookup("verbose").Usage = "list the files that were skipped, and what configurations leave out"
 	cmd.Flags().StringArrayVar(&o.workloads, "workload", nil, "workload to configure: NAMESPACE/NAME or KIND/NAME.NAMESPACE; repeatable")
 	cmd.Flags().BoolVar(&o.all, "all", false, "configure all workloads that have a sidecar")
+	cmd.Flags().StringVar(&o.form, "form", istiodForm, "istiod (what it would send), or static (a bootstrap that a stock Envoy runs here)")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "json", "form: json, yaml, or files=DIRECTORY (four files a workload)")
 	cmd.Flags().BoolVar(&o.force, "force", false, "overwrite files of -o files=DIRECTORY")
 	return cmd
@@ -81,6 +102,10 @@ func (o *envoyConfigOptions) complete(cmd *cobra.Command) error {
 		return usagef(cmd, "output %q: expected json, yaml or files=DIRECTORY", o.output)
 	}
 	switch {
+	case o.form != istiodForm && o.form != staticForm:
+		return usagef(cmd, "form %q: expected istiod or static", o.form)
+	case o.form == staticForm && !files && (o.all || len(o.workloads) > 1):
+		return usagef(cmd, "--form static prints one workload: name one, or write all with -o files=DIRECTORY")
 	case o.all && len(o.workloads) > 0:
 		return usagef(cmd, "--workload and --all exclude each other")
 	case !o.all && len(o.workloads) == 0:
@@ -106,6 +131,9 @@ func (o *envoyConfigOptions) run(ctx context.Context) error {
 		}
 	}
 	generator := envoy.NewGenerator(snapshot, policy.NewSimulator(snapshot))
+	if o.form == staticForm {
+		return o.static(snapshot, generator, workloads)
+	}
 	configs := make([]*envoy.Config, len(workloads))
 	err = workers.Each(ctx, len(workloads), 1, func(i int) (err error) {
 		configs[i], err = generator.Config(workloads[i])
@@ -188,15 +216,31 @@ func (o *envoyConfigOptions) writeFiles(dir string, encoder *envoy.Encoder, work
 			texts[filepath.Join(place, name)] = text
 		}
 	}
+	return o.writeNew(texts, nil)
+}
+
+// writeNew writes files that must not be there yet, unless --force says so. What
+// is secret goes into files, and folders, that only the user can read.
+func (o *envoyConfigOptions) writeNew(public, secret map[string][]byte) error {
 	var files []atomicfile.File
-	for _, name := range slices.Sorted(maps.Keys(texts)) {
+	folder := os.FileMode(0o755)
+	if secret != nil {
+		folder = 0o700
+	}
+	all := maps.Clone(public)
+	maps.Copy(all, secret)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
 		if _, err := os.Lstat(name); err == nil && !o.force {
 			return fmt.Errorf("%s: exists already: use --force to overwrite", name)
 		}
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil { //nolint:gosec // configurations name secrets, but have none
+		if err := os.MkdirAll(filepath.Dir(name), folder); err != nil {
 			return err
 		}
-		files = append(files, atomicfile.File{Name: name, Data: texts[name], Mode: 0o644})
+		mode := os.FileMode(0o644)
+		if secret[name] != nil {
+			mode = 0o600
+		}
+		files = append(files, atomicfile.File{Name: name, Data: all[name], Mode: mode})
 	}
 	return atomicfile.Write(files...)
 }

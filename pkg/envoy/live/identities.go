@@ -69,11 +69,7 @@ type Files struct{ Certificate, Key, Roots string }
 // write puts what an identity needs into a folder of its own, which only the
 // user can read.
 func (ids *identities) write(dir, identity string) (Files, error) {
-	leaf, err := ids.leaf(identity)
-	if err != nil {
-		return Files{}, err
-	}
-	secret, err := certs.EncodeKey(ids.key)
+	chain, secret, roots, err := ids.encode(identity)
 	if err != nil {
 		return Files{}, err
 	}
@@ -84,13 +80,23 @@ func (ids *identities) write(dir, identity string) (Files, error) {
 	}
 	f := Files{filepath.Join(own, "cert.pem"), filepath.Join(own, "key.pem"), filepath.Join(own, "root.pem")}
 	for path, text := range map[string][]byte{
-		f.Certificate: certs.EncodeCertificates(leaf), f.Key: secret, f.Roots: certs.EncodeCertificates(ids.root.Root()),
+		f.Certificate: chain, f.Key: secret, f.Roots: roots,
 	} {
 		if err := os.WriteFile(path, text, private); err != nil {
 			return Files{}, err
 		}
 	}
 	return f, nil
+}
+
+// encode makes a certificate of an identity, in PEM, with its key and its root.
+func (ids *identities) encode(identity string) (chain, key, roots []byte, err error) {
+	leaf, err := ids.leaf(identity)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	key, err = certs.EncodeKey(ids.key)
+	return certs.EncodeCertificates(leaf), key, certs.EncodeCertificates(ids.root.Root()), err
 }
 
 // fileName makes one name of a valid identity: it has neither spaces nor dots

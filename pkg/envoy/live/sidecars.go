@@ -230,9 +230,11 @@ func (s *Sidecars) outbound(c *envoy.Config) (*envoy.Outbound, error) {
 }
 
 // shifted is where a listener goes whose port only the superuser may take.
-func shifted(port uint32) uint32 {
+func shifted(port uint32) uint32 { return shiftedBelow(port, firstFreePort()) }
+
+func shiftedBelow(port, first uint32) uint32 {
 	const shift = 20000
-	if port < firstFreePort() {
+	if port < first {
 		return port + shift
 	}
 	return port

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/meshctl/meshctl/internal/printer"
+	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/envoy/live"
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// static prints the bootstrap of one workload, or writes those of several with
+// their certificates and keys.
+func (o *envoyConfigOptions) static(s *mesh.Snapshot, generator *envoy.Generator, workloads []*mesh.Workload) error {
+	roster := live.NewRoster(generator, s.Config.TrustDomain)
+	for _, w := range workloads {
+		if _, err := roster.Add(w); err != nil {
+			return err
+		}
+	}
+	form, dir, files := strings.Cut(o.output, "=")
+	if !files {
+		return o.printStatic(s, roster, form)
+	}
+	root, err := filepath.Abs(dir) // Envoy may be started anywhere
+	if err != nil {
+		return err
+	}
+	folder := func(workload string) string {
+		namespace, name, _ := strings.Cut(workload, "/")
+		return filepath.Join(root, pathPart(namespace), pathPart(name))
+	}
+	all, err := roster.Standalone(s, folder)
+	if err != nil {
+		return err
+	}
+	public, secret, err := live.Certify(s.Config.TrustDomain, time.Now, all)
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for i := range all {
+		name := filepath.Join(folder(all[i].Workload), "bootstrap.yaml")
+		if public[name], err = bootstrapYAML(&all[i]); err != nil {
+			return err
+		}
+		lines = append(lines, fmt.Sprintf("%s on %s: envoy --disable-hot-restart -c %s", all[i].Workload, all[i].Address, filepath.Join(dir, strings.TrimPrefix(name, root))))
+	}
+	if err := o.writeNew(public, secret); err != nil {
+		return err
+	}
+	return printer.Lines(o.streams.ErrOut, lines...)
+}
+
+func (o *envoyConfigOptions) printStatic(s *mesh.Snapshot, roster *live.Roster, form string) error {
+	all, err := roster.Standalone(s, func(string) string { return "" })
+	if err != nil {
+		return err
+	}
+	text, err := protojson.Marshal(all[0].Bootstrap)
+	if err != nil {
+		return err
+	}
+	if form == "yaml" {
+		if text, err = bootstrapYAML(&all[0]); err != nil {
+			return err
+		}
+		_, err = o.streams.Out.Write(text)
+		return err
+	}
+	return printer.JSON(o.streams.Out, json.RawMessage(text))
+}
+
+func bootstrapYAML(s *live.Standalone) ([]byte, error) {
+	text, err := protojson.Marshal(s.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	return (&manifest.Encoder{}).FromJSON(text)
+}
