@@ -137,7 +137,7 @@ func shortIdentity(id string) string {
 
 func plainCall(at netip.AddrPort, traffic mesh.Traffic) string {
 	if traffic == mesh.TCPTraffic {
-		return fmt.Sprintf("(echo hello; sleep 1) | curl -sS telnet://%s", at)
+		return fmt.Sprintf("(echo hello; sleep 1) | curl -sN -m 2 telnet://%s", at)
 	}
 	return fmt.Sprintf("curl -sSi http://%s/", at)
 }

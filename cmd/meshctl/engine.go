@@ -41,10 +41,10 @@ func engineLines(s *policytest.EngineSummary) []string {
 	}
 	lines := []string{fmt.Sprintf("envoy: asked %s of %s", counted(s.Requests, "request"), counted(s.Cases, "case"))}
 	if s.Disagreeing > 0 {
-		lines[0] += fmt.Sprintf("; %d on which the simulator does not agree", s.Disagreeing)
+		lines[0] += fmt.Sprintf("; the simulator does not agree about %s", counted(s.Disagreeing, "case"))
 	}
 	if not > 0 {
-		lines[0] += fmt.Sprintf("; %d could not be asked:", not)
+		lines[0] += fmt.Sprintf("; %s could not be asked:", counted(not, "case"))
 	}
 	reasons := slices.SortedFunc(maps.Keys(s.NotAsked), func(a, b string) int {
 		return cmp.Or(cmp.Compare(s.NotAsked[b], s.NotAsked[a]), cmp.Compare(a, b))

@@ -57,7 +57,7 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 	p := &Process{exited: make(chan struct{}), log: filepath.Join(dir, "envoy.log")}
 	adminFile := filepath.Join(dir, "admin")
 	//nolint:gosec // the program that the user chose
-	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-level", logLevel(log),
+	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-level", "warning", "--component-log-level", logLevels(log),
 		"--concurrency", strconv.Itoa(max(1, concurrency)), "--disable-hot-restart", "--file-flush-interval-msec", strconv.Itoa(int(logFlush.Milliseconds())))
 	ownGroup(p.command)
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, private)
@@ -82,12 +82,13 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 	return p, nil
 }
 
-// logLevel is what Envoy shall say: more, if somebody listens.
-func logLevel(log io.Writer) string {
+// logLevels are what Envoy shall say beside warnings: what its policies decide, if
+// somebody listens.
+func logLevels(log io.Writer) string {
 	if log == nil {
-		return "warning"
+		return "rbac:warning"
 	}
-	return "info"
+	return "rbac:debug,jwt:debug,ext_authz:debug"
 }
 
 // validate lets Envoy read a bootstrap, and say what is wrong with it.
