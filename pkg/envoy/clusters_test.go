@@ -23,7 +23,8 @@ func entry(spec string) string {
 	return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: api, namespace: shop}\nspec: {hosts: [api.example], ports: [{name: tls, number: 443, protocol: TLS}, {name: http, number: 80, protocol: HTTP}], " + spec + "}\n"
 }
 
-// TestClusters: how a client reaches a port (EC-85..EC-92, DR-8..DR-23).
+// TestClusters: how a client reaches a port (EC-14, EC-85..EC-92,
+// DR-8..DR-23).
 func TestClusters(t *testing.T) {
 	t.Parallel()
 	const (
@@ -78,7 +79,7 @@ func TestClusters(t *testing.T) {
 	}
 }
 
-// TestUpstreamProtocol: what requests go out as (EC-56, EC-87, EC-91).
+// TestUpstreamProtocol: what requests go out as (EC-22, EC-56, EC-87, EC-91).
 func TestUpstreamProtocol(t *testing.T) {
 	t.Parallel()
 	grpc := "apiVersion: v1\nkind: Service\nmetadata: {name: rpc, namespace: shop}\nspec: {selector: {app: web}, ports: [{name: grpc, port: 50}]}\n---\n"

@@ -280,3 +280,25 @@ func TestOutboundManager(t *testing.T) {
 		t.Errorf("a handshake may take %v seconds", got)
 	}
 }
+
+// TestRouteConfiguration: the routes of a port have a host for each service that
+// takes requests there, by name, and the last resort at the end (EC-15, EC-110).
+func TestRouteConfiguration(t *testing.T) {
+	t.Parallel()
+	more := service("a", "10.96.0.1", "{name: grpc, port: 80}") + service("b", "10.96.0.2", "{name: tcp, port: 80}") + service("z", "10.96.0.3", "{name: odd, port: 80}")
+	r := routesOf(shopConfig(t, more), "80")
+	var names []string
+	for _, h := range r.VirtualHosts {
+		names = append(names, h.Name)
+		if !h.IncludeRequestAttemptCount {
+			t.Errorf("%s does not count attempts", h.Name)
+		}
+	}
+	const want = "a.shop.svc.cluster.local:80 web.shop.svc.cluster.local:80 z.shop.svc.cluster.local:80 allow_any"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if r.ValidateClusters.GetValue() || !r.IgnorePortInHostMatching || r.MaxDirectResponseBodySizeBytes.GetValue() != 1<<20 {
+		t.Errorf("%v, %t, %v", r.ValidateClusters, r.IgnorePortInHostMatching, r.MaxDirectResponseBodySizeBytes)
+	}
+}

@@ -204,7 +204,7 @@ func TestHashPolicies(t *testing.T) {
 	}
 }
 
-func compactJSON(t *testing.T, m proto.Message) string {
+func compactJSON(t testing.TB, m proto.Message) string {
 	t.Helper()
 	text, err := protojson.Marshal(m)
 	if err != nil {

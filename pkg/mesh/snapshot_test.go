@@ -22,7 +22,8 @@ func build(t *testing.T, text string) (*mesh.Snapshot, error) {
 	return mesh.Build([]*manifest.Stream{s}, mesh.Options{})
 }
 
-// TestProtocols: EC-20..EC-23.
+// TestProtocols: what a port carries by its name or appProtocol, and which kind
+// of traffic that is (EC-20, EC-21, EC-23).
 func TestProtocols(t *testing.T) {
 	t.Parallel()
 	tests := []struct {

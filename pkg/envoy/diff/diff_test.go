@@ -168,7 +168,8 @@ func TestLooser(t *testing.T) {
 	}
 }
 
-// The order of what has keys means nothing, where Envoy gives it no meaning.
+// The order of what has keys means nothing, where Envoy gives it no meaning
+// (EC-5).
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	objects := tokens("m", "a") + authz("ALLOW", `[{to: [{operation: {methods: [GET, POST], paths: [/a, /b]}}]}, {}]`)
