@@ -60,26 +60,38 @@ func TestRBAC(t *testing.T) {
 		port       uint32
 		want       string
 	}{
-		{"EC-82 the usual rule", "rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/curl]}}], to: [{operation: {methods: [GET], paths: [/items/*]}}]}]", 8080,
-			`{"rules":{` + rule(`"permissions":[{"andRules":{"rules":[`+get+`,`+or("Rules", `{"urlPath":{"path":{"prefix":"/items/"}}}`)+`]}}],"principals":[{"andIds":{"ids":[`+account+`]}}]`) + `},` + noShadow + `}`},
+		{
+			"EC-82 the usual rule", "rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/curl]}}], to: [{operation: {methods: [GET], paths: [/items/*]}}]}]", 8080,
+			`{"rules":{` + rule(`"permissions":[{"andRules":{"rules":[`+get+`,`+or("Rules", `{"urlPath":{"path":{"prefix":"/items/"}}}`)+`]}}],"principals":[{"andIds":{"ids":[`+account+`]}}]`) + `},` + noShadow + `}`,
+		},
 		{"EC-71 an action is told unless it is ALLOW", "action: DENY, rules: [{}]", 8080, `{"rules":{"action":"DENY",` + rule(anywhere+","+anyone) + `},` + noShadow + `}`},
 		{"EC-71 AUDIT logs", "action: AUDIT, rules: [{}]", 8080, `{"rules":{"action":"LOG",` + rule(anywhere+","+anyone) + `},` + noShadow + `}`},
 		{"EC-72 no rules match nothing", "rules: []", 8080, `{"rules":{` + rule(`"permissions":[`+nothing+`],"principals":[`+nobody+`]`) + `},` + noShadow + `}`},
 		{"EC-73 what must not be", "rules: [{to: [{operation: {notPorts: ['1']}}]}]", 8080, `{"rules":{` + rule(to(`{"notRule":`+or("Rules", `{"destinationPort":1}`)+`}`)) + `},` + noShadow + `}`},
-		{"EC-73 conditions of the connection are permissions", "rules: [{when: [{key: connection.sni, values: [a]}]}]", 8080,
-			`{"rules":{` + rule(to(or("Rules", `{"requestedServerName":{"exact":"a"}}`))) + `},` + noShadow + `}`},
-		{"EC-74 hosts, methods, paths, ports, conditions", "rules: [{to: [{operation: {ports: ['8080'], paths: [/a], methods: [GET], hosts: [h]}}], when: [{key: destination.port, values: ['2']}]}]", 8080,
+		{
+			"EC-73 conditions of the connection are permissions", "rules: [{when: [{key: connection.sni, values: [a]}]}]", 8080,
+			`{"rules":{` + rule(to(or("Rules", `{"requestedServerName":{"exact":"a"}}`))) + `},` + noShadow + `}`,
+		},
+		{
+			"EC-74 hosts, methods, paths, ports, conditions", "rules: [{to: [{operation: {ports: ['8080'], paths: [/a], methods: [GET], hosts: [h]}}], when: [{key: destination.port, values: ['2']}]}]", 8080,
 			`{"rules":{` + rule(to(strings.Join([]string{
 				or("Rules", `{"header":{"name":":authority","stringMatch":{"exact":"h","ignoreCase":true}}}`), get,
 				or("Rules", `{"urlPath":{"path":{"exact":"/a"}}}`), or("Rules", `{"destinationPort":8080}`), or("Rules", `{"destinationPort":2}`),
-			}, ","))) + `},` + noShadow + `}`},
-		{"EC-75 addresses: the peer's, and the forwarded one", "rules: [{from: [{source: {ipBlocks: [10.0.0.0/8], remoteIpBlocks: [192.0.2.1]}}]}]", 8080,
-			`{"rules":{` + rule(from(or("Ids", `{"remoteIp":{"addressPrefix":"192.0.2.1","prefixLen":32}}`)+","+or("Ids", `{"directRemoteIp":{"addressPrefix":"10.0.0.0","prefixLen":8}}`))) + `},` + noShadow + `}`},
-		{"EC-76 identities are those of certificates", "rules: [{from: [{source: {namespaces: [shop]}}]}]", 8080,
-			`{"rules":{` + rule(from(or("Ids", `{"authenticated":{"principalName":{"safeRegex":{"regex":".*/ns/shop/.*"}}}}`))) + `},` + noShadow + `}`},
+			}, ","))) + `},` + noShadow + `}`,
+		},
+		{
+			"EC-75 addresses: the peer's, and the forwarded one", "rules: [{from: [{source: {ipBlocks: [10.0.0.0/8], remoteIpBlocks: [192.0.2.1]}}]}]", 8080,
+			`{"rules":{` + rule(from(or("Ids", `{"remoteIp":{"addressPrefix":"192.0.2.1","prefixLen":32}}`)+","+or("Ids", `{"directRemoteIp":{"addressPrefix":"10.0.0.0","prefixLen":8}}`))) + `},` + noShadow + `}`,
+		},
+		{
+			"EC-76 identities are those of certificates", "rules: [{from: [{source: {namespaces: [shop]}}]}]", 8080,
+			`{"rules":{` + rule(from(or("Ids", `{"authenticated":{"principalName":{"safeRegex":{"regex":".*/ns/shop/.*"}}}}`))) + `},` + noShadow + `}`,
+		},
 		{"EC-77 a rule of requests allows no bytes, and all are denied", "rules: [{to: [{operation: {methods: [GET]}}]}]", 9000, `{"rules":{},` + noShadow + `,"statPrefix":"tcp."}`},
-		{"EC-77 and it denies more bytes", "action: DENY, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/curl]}}], to: [{operation: {methods: [GET]}}]}]", 9000,
-			`{"rules":{"action":"DENY",` + rule(from(account)) + `},` + noShadow + `,"statPrefix":"tcp."}`},
+		{
+			"EC-77 and it denies more bytes", "action: DENY, rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/curl]}}], to: [{operation: {methods: [GET]}}]}]", 9000,
+			`{"rules":{"action":"DENY",` + rule(from(account)) + `},` + noShadow + `,"statPrefix":"tcp."}`,
+		},
 	} {
 		c := webConfig(t, authorization(tt.spec), "")
 		if got := strings.Join(filtersOf(t, c, tt.port, "rbac"), "\n"); got != tt.want {

@@ -55,8 +55,10 @@ func TestStandalone(t *testing.T) {
 		t.Errorf("addresses %s and %s", together[0].Address, together[1].Address)
 	}
 	text := compactA.String()
-	for _, want := range []string{`"filename":"run/shop/app/key.pem"`, `"kid\":\"nobody\"`, `"re2.max_program_size.error_level":32768`, `"envoy.reloadable_features.http_reject_path_with_fragment":false`,
-		`"alpnProtocols":["istio-http/1.1","istio","http/1.1"]`, `"address":"127.0.0.1","portValue":8080`, `"address":"` + alone[0].Address.String() + `","portValue":8080`} {
+	for _, want := range []string{
+		`"filename":"run/shop/app/key.pem"`, `"kid\":\"nobody\"`, `"re2.max_program_size.error_level":32768`, `"envoy.reloadable_features.http_reject_path_with_fragment":false`,
+		`"alpnProtocols":["istio-http/1.1","istio","http/1.1"]`, `"address":"127.0.0.1","portValue":8080`, `"address":"` + alone[0].Address.String() + `","portValue":8080`,
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in %s", want, text)
 		}
