@@ -81,6 +81,9 @@ func (f *sourceFlags) open(ctx context.Context, streams genericiooptions.IOStrea
 // isConfig tells a configuration of Envoy from manifests: those always say
 // their apiVersion.
 func isConfig(text []byte) bool {
+	if bytes.HasPrefix(text, []byte("\x1f\x8b")) {
+		return true // gzip: dumps are large, and manifests are not read from it
+	}
 	trimmed := bytes.TrimSpace(text)
 	if len(trimmed) > 0 && (trimmed[0] == '{' || trimmed[0] == '[') {
 		return !bytes.Contains(trimmed[:min(len(trimmed), 1<<16)], []byte(`"apiVersion"`))

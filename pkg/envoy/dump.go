@@ -2,6 +2,7 @@ package envoy
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -25,6 +27,8 @@ const maxDump = 256 << 20
 type Dump struct {
 	Config
 	Secrets []Secret
+	// Extensions are configurations of filters that listeners name only.
+	Extensions []*corev3.TypedExtensionConfig
 	// Notes are what could not be read and was left out. Who judges by the Dump
 	// says them.
 	Notes []string
@@ -36,6 +40,12 @@ type Dump struct {
 // errForeign says that a document is of no form that is read here.
 var errForeign = errors.New("no Envoy configuration: expected an EnvoyConfig, a config dump, a bootstrap, or a list of listeners, clusters, routes or endpoints")
 
+// howToDump is a way out for who has another file.
+const howToDump = "save what a proxy was told: kubectl exec POD -c istio-proxy -- pilot-agent request GET 'config_dump?include_eds' > dump.json"
+
+// errNothing says that an Envoy answered, and had nothing.
+var errNothing = errors.New("an empty answer of Envoy: it has no such resources, or is not ready yet")
+
 // ReadConfig is ParseConfig of a file's content, which it limits to 256 MiB.
 func ReadConfig(name string, r io.Reader) ([]*Dump, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxDump+1))
@@ -46,11 +56,19 @@ func ReadConfig(name string, r io.Reader) ([]*Dump, error) {
 }
 
 // ParseConfig reads configurations as JSON or YAML: the documents of
-// MarshalJSON, a List of them, a config dump of Envoy or istioctl, a bootstrap,
-// or a list of resources of one kind. Private keys are not kept. It fails with a
+// MarshalJSON, a List of them, a config dump of Envoy or istioctl or a part of
+// one, a bootstrap, or a list of resources of one kind; gzip may have made it
+// smaller. Private keys are not kept. It fails with a
 // report.InputError that says where the fault is.
 func ParseConfig(name string, data []byte) ([]*Dump, error) {
 	p := &parser{name: name, text: data}
+	if bytes.HasPrefix(data, []byte("\x1f\x8b")) {
+		text, err := unzip(data)
+		if err != nil {
+			return nil, p.fault(-1, err)
+		}
+		data, p.text = text, text
+	}
 	if len(data) > maxDump {
 		return nil, p.fault(-1, fmt.Errorf("larger than %d MiB", maxDump>>20))
 	}
@@ -66,11 +84,27 @@ func ParseConfig(name string, data []byte) ([]*Dump, error) {
 	if err := p.checkSyntax(); err != nil {
 		return nil, err
 	}
+	if p.text = bytes.TrimRight(p.text, " \t\r\n"); p.converted && p.text[0] == '"' {
+		return nil, p.fault(-1, fmt.Errorf("no Envoy configuration, but the text %.200s", p.text))
+	}
 	all, err := p.document(p.whole())
 	if err != nil {
 		return nil, err
 	}
 	return all, nil
+}
+
+// unzip is what gzip made smaller, as far as that is read here.
+func unzip(data []byte) ([]byte, error) {
+	var text []byte
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(r, maxDump+1))
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, errors.New("gzip: the file is cut off")
+	}
+	return text, err
 }
 
 // parser reads one file.
@@ -99,7 +133,11 @@ func (p *parser) fault(at int, err error) error {
 		location.Line = 1 + bytes.Count(before, []byte("\n"))
 		location.Column = len(before) - bytes.LastIndexByte(before, '\n')
 	}
-	return &report.InputError{Location: location, Err: err}
+	input := &report.InputError{Location: location, Err: err}
+	if at <= 0 || errors.Is(err, errForeign) || errors.Is(err, errNothing) {
+		input.Hint = howToDump
+	}
+	return input
 }
 
 // checkSyntax refuses what is no JSON, or ends early.

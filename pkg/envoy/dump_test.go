@@ -224,7 +224,7 @@ func TestParseConfigErrors(t *testing.T) {
 		`{"kind": "EnvoyConfig", "workload": 1}`:                          "f:1:37: workload: expected a text",
 		"a: b: c":                                                         "f: neither JSON nor YAML: yaml: mapping values are not allowed in this context",
 		"\x00\x01\x02":                                                    "f: neither JSON nor YAML: yaml: control characters are not allowed",
-		`{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump", "static_listeners": 7}]}`: "f:1:102: not a section of a config dump: unexpected token 7",
+		`{"configs": [{"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump", "static_listeners": 7}]}`: "f:1:102: expected a list",
 	} {
 		all, err := envoy.ParseConfig("f", []byte(text))
 		var input *report.InputError

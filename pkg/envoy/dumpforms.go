@@ -10,12 +10,12 @@ import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 )
 
 // document reads a value of any of the forms.
@@ -47,13 +47,21 @@ func (p *parser) document(s span) ([]*Dump, error) {
 	case string(is.text) == `"List"`:
 		return p.list(items)
 	}
+	d := &Dump{}
 	if configs, ok := find("configs"); ok {
-		d, err := p.configDump(configs)
-		return []*Dump{d}, err
+		return []*Dump{d}, p.configDump(d, configs)
 	}
 	if _, ok := find("staticResources", "static_resources"); ok {
-		d := &Dump{}
 		return []*Dump{d}, p.bootstrap(d, s)
+	}
+	if name := bareSection(fields); name != "" {
+		return []*Dump{d}, p.section(d, name, fields)
+	}
+	if statuses, ok := find("clusterStatuses", "cluster_statuses"); ok {
+		return []*Dump{d}, p.resources(d, "statuses", statuses)
+	}
+	if len(fields) == 0 {
+		return nil, p.fault(s.at, errNothing)
 	}
 	return nil, p.fault(s.at, errForeign)
 }
@@ -139,6 +147,8 @@ func (p *parser) guess(s span) (string, error) {
 			return "listeners", nil
 		case "virtualHosts", "virtual_hosts":
 			return "routes", nil
+		case "hostStatuses", "host_statuses":
+			return "statuses", nil
 		case "clusterName", "cluster_name":
 			return "endpoints", nil
 		case "connectTimeout", "connect_timeout", "lbPolicy", "edsClusterConfig", "loadAssignment", "load_assignment":
@@ -157,6 +167,8 @@ func (p *parser) resource(d *Dump, of string, s span) error {
 		m = &clusterv3.Cluster{}
 	case "routes":
 		m = &routev3.RouteConfiguration{}
+	case "statuses":
+		m = &adminv3.ClusterStatus{}
 	default:
 		m = &endpointv3.ClusterLoadAssignment{}
 	}
@@ -182,6 +194,10 @@ func (d *Dump) add(m proto.Message, unread string) {
 		d.Endpoints, name = append(d.Endpoints, m), m.ClusterName
 	case *tlsv3.Secret:
 		d.Secrets, name = append(d.Secrets, newSecret(m)), m.Name
+	case *corev3.TypedExtensionConfig:
+		d.Extensions, name = append(d.Extensions, m), m.Name
+	case *adminv3.ClusterStatus:
+		d.Endpoints, name = append(d.Endpoints, assignment(m)), m.Name
 	}
 	if unread == "" {
 		return
@@ -231,137 +247,4 @@ func (d *Dump) started(b *bootstrapv3.Bootstrap) {
 	if workload != "" && namespace != "" {
 		d.Workload = namespace + "/" + workload
 	}
-}
-
-// configDump reads the sections of /config_dump. Of each resource the state that
-// is in use counts.
-func (p *parser) configDump(s span) (*Dump, error) {
-	sections, err := p.elements(s)
-	if err != nil {
-		return nil, err
-	}
-	d := &Dump{}
-	known := 0
-	for _, section := range sections {
-		name := ""
-		if m := typeNames.FindSubmatch(section.text); m != nil {
-			name = string(m[1])
-		}
-		m := sectionMessage(name)
-		if m == nil {
-			d.note("section %q of the dump is not known here and left out", name)
-			continue
-		}
-		known++
-		unread, err := p.section(section, m)
-		if err != nil {
-			return nil, err
-		}
-		if err := d.addSection(m, unread); err != nil {
-			return nil, p.fault(section.at, err)
-		}
-	}
-	if known == 0 {
-		return nil, p.fault(s.at, errors.New("a config dump without any section that is known here"))
-	}
-	return d, nil
-}
-
-// section reads one section. Its type is a field like the others to an Any, but
-// not to the message itself.
-func (p *parser) section(s span, m proto.Message) (unread string, err error) {
-	wrapped := &anypb.Any{}
-	if unread, err = p.read(s, wrapped); err != nil {
-		return "", err
-	}
-	if err := wrapped.UnmarshalTo(m); err != nil {
-		return "", p.fault(s.at, err)
-	}
-	return unread, nil
-}
-
-func sectionMessage(typeURL string) proto.Message {
-	switch _, name, _ := strings.Cut(typeURL, "/"); name {
-	case "envoy.admin.v3.BootstrapConfigDump":
-		return &adminv3.BootstrapConfigDump{}
-	case "envoy.admin.v3.ListenersConfigDump":
-		return &adminv3.ListenersConfigDump{}
-	case "envoy.admin.v3.ClustersConfigDump":
-		return &adminv3.ClustersConfigDump{}
-	case "envoy.admin.v3.RoutesConfigDump":
-		return &adminv3.RoutesConfigDump{}
-	case "envoy.admin.v3.EndpointsConfigDump":
-		return &adminv3.EndpointsConfigDump{}
-	case "envoy.admin.v3.SecretsConfigDump":
-		return &adminv3.SecretsConfigDump{}
-	case "envoy.admin.v3.ScopedRoutesConfigDump":
-		return &adminv3.ScopedRoutesConfigDump{}
-	case "envoy.admin.v3.EcdsConfigDump":
-		return &adminv3.EcdsConfigDump{}
-	}
-	return nil
-}
-
-func (d *Dump) addSection(m proto.Message, unread string) error {
-	var all []*anypb.Any
-	switch m := m.(type) {
-	case *adminv3.BootstrapConfigDump:
-		d.started(m.GetBootstrap()) // the static resources come again in the sections below
-		return nil
-	case *adminv3.ListenersConfigDump:
-		for _, l := range m.StaticListeners {
-			all = append(all, l.Listener)
-		}
-		for _, l := range m.DynamicListeners {
-			if l.ActiveState == nil && l.ErrorState != nil {
-				d.note("listener %q is not in use, Envoy refused it: %s", l.Name, l.ErrorState.Details)
-			}
-			all = append(all, l.GetActiveState().GetListener())
-		}
-	case *adminv3.ClustersConfigDump:
-		for _, c := range m.StaticClusters {
-			all = append(all, c.Cluster)
-		}
-		for _, c := range m.DynamicActiveClusters {
-			all = append(all, c.Cluster)
-		}
-	case *adminv3.RoutesConfigDump:
-		for _, r := range m.DynamicRouteConfigs {
-			all = append(all, r.RouteConfig)
-		}
-	case *adminv3.EndpointsConfigDump:
-		for _, e := range m.StaticEndpointConfigs {
-			all = append(all, e.EndpointConfig)
-		}
-		for _, e := range m.DynamicEndpointConfigs {
-			all = append(all, e.EndpointConfig)
-		}
-	case *adminv3.SecretsConfigDump:
-		for _, s := range m.StaticSecrets {
-			all = append(all, s.Secret)
-		}
-		for _, s := range m.DynamicActiveSecrets {
-			all = append(all, s.Secret)
-		}
-	case *adminv3.ScopedRoutesConfigDump, *adminv3.EcdsConfigDump:
-		if proto.Size(m) > 0 {
-			d.note("%s is left out: it has what no sidecar of Istio has", m.ProtoReflect().Descriptor().Name())
-		}
-	}
-	for _, a := range all {
-		if a == nil {
-			continue
-		}
-		resource, err := a.UnmarshalNew()
-		if err != nil {
-			return err
-		}
-		switch resource.(type) {
-		case *listenerv3.Listener, *clusterv3.Cluster, *routev3.RouteConfiguration, *endpointv3.ClusterLoadAssignment, *tlsv3.Secret:
-			d.add(resource, unread)
-		default:
-			return fmt.Errorf("a %s where a resource is expected", resource.ProtoReflect().Descriptor().FullName())
-		}
-	}
-	return nil
 }

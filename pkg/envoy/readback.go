@@ -62,12 +62,18 @@ func (e *Enforcement) listener(port uint32) *listenerv3.Listener {
 		case l.TrafficDirection == corev3.TrafficDirection_OUTBOUND:
 		case l.Address.GetSocketAddress().GetPortValue() == port && port != inboundPort:
 			return l
-		case slices.ContainsFunc(l.ListenerFilters, func(f *listenerv3.ListenerFilter) bool { return strings.HasSuffix(f.Name, ".original_dst") }),
-			l.GetUseOriginalDst().GetValue(), l.Name == virtualInbound:
+		case Redirected(l):
 			redirected = l
 		}
 	}
 	return redirected
+}
+
+// Redirected tells whether a listener takes what was meant for other ports than
+// its own.
+func Redirected(l *listenerv3.Listener) bool {
+	return slices.ContainsFunc(l.ListenerFilters, func(f *listenerv3.ListenerFilter) bool { return strings.HasSuffix(f.Name, ".original_dst") }) ||
+		l.GetUseOriginalDst().GetValue() || l.Name == virtualInbound
 }
 
 // at decides a request at a listener. Each of the port's chains has a model of
@@ -257,7 +263,11 @@ func cutSuffix(s, suffix string, found bool) (string, bool) {
 }
 
 func (e *Enforcement) networkFilter(s *stageReader, f *listenerv3.Filter) {
-	c, config := s.chain, f.GetTypedConfig()
+	c, config := s.chain, e.dump.FilterConfig(f)
+	if config == nil && f.GetConfigDiscovery() != nil {
+		c.distrust("filter %s comes from elsewhere", f.Name)
+		return
+	}
 	if manager := (&hcmv3.HttpConnectionManager{}); config.UnmarshalTo(manager) == nil {
 		if c.http = true; s.used {
 			c.distrust("policy on the connection as well as on its requests")

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	authzhttp "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_authz/v3"
@@ -50,14 +51,34 @@ func (e *Enforcement) manager(c *readChain, m *hcmv3.HttpConnectionManager) {
 	for _, f := range m.HttpFilters {
 		switch {
 		case f.Disabled:
-		case f.GetConfigDiscovery() != nil:
+		case e.dump.FilterConfig(f) == nil && f.GetConfigDiscovery() != nil:
 			c.distrust("filter %s comes from elsewhere", f.Name)
+		case e.dump.Unread[f.Name]:
+			c.distrust("filter %s has fields that are not known here", f.Name)
 		default:
-			s.filter(f.Name, f.GetTypedConfig())
+			s.filter(f.Name, e.dump.FilterConfig(f))
 		}
 	}
 	s.finish()
 	e.routes(c, m)
+}
+
+// FilterConfig is the configuration of an HTTP or network filter: its own, or
+// that which it was sent by itself. It is nil for one that is not in the dump.
+func (d *Dump) FilterConfig(f interface {
+	GetName() string
+	GetTypedConfig() *anypb.Any
+	GetConfigDiscovery() *corev3.ExtensionConfigSource
+}) *anypb.Any {
+	if f.GetConfigDiscovery() == nil {
+		return f.GetTypedConfig()
+	}
+	for _, x := range d.Extensions {
+		if x.Name == f.GetName() {
+			return x.TypedConfig
+		}
+	}
+	return nil
 }
 
 // routes looks for what changes filters for some requests.

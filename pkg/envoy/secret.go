@@ -14,7 +14,8 @@ import (
 // Secret is what may be told of a secret. Keys are not kept.
 type Secret struct {
 	Name         string        `json:"name"`
-	Kind         string        `json:"kind"` // Cert Chain, CA, or another
+	Kind         string        `json:"kind"`              // Cert Chain, CA, or another
+	Warming      bool          `json:"warming,omitempty"` // not in use yet
 	Certificates []Certificate `json:"certificates,omitempty"`
 }
 

@@ -50,10 +50,10 @@ func TestSecrets(t *testing.T) {
 	for now, valid := range map[time.Time]string{begin.Add(time.Hour): "true", begin.Add(-time.Hour): "false", begin.Add(48 * time.Hour): "false"} {
 		tables := all[0].Tables(now)
 		want := [][]string{
-			{"ROOTCA", "CA", valid, "abc", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"},
-			{"default", "Cert Chain", valid, "abc", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"},
-			{"other", "Generic", "-", "-", "-", "-"},
-			{"tickets", "Session Ticket Keys", "-", "-", "-", "-"},
+			{"ROOTCA", "CA", "ACTIVE", valid, "abc", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"},
+			{"default", "Cert Chain", "ACTIVE", valid, "abc", "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"},
+			{"other", "Generic", "ACTIVE", "-", "-", "-", "-"},
+			{"tickets", "Session Ticket Keys", "ACTIVE", "-", "-", "-", "-"},
 		}
 		if d := cmp.Diff(want, tables[len(tables)-1].Rows); d != "" {
 			t.Errorf("at %v (-want +got):\n%s", now, d)

@@ -36,7 +36,7 @@ func (d *Dump) Tables(now time.Time) []Table {
 		{"endpoints", []string{"ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER"}, d.endpointRows()},
 	}
 	if d.Secrets != nil {
-		columns := []string{"RESOURCE NAME", "TYPE", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"}
+		columns := []string{"RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"}
 		all = append(all, Table{"secrets", columns, rowsOf(d.Secrets, func(s Secret) [][]string { return secretRows(s, now) })})
 	}
 	return all
@@ -257,13 +257,17 @@ func (d *Dump) endpointRows() [][]string {
 }
 
 func secretRows(s Secret, now time.Time) [][]string {
+	status := "ACTIVE"
+	if s.Warming {
+		status = "WARMING"
+	}
 	if s.Certificates == nil {
-		return [][]string{{s.Name, s.Kind, "-", "-", "-", "-"}}
+		return [][]string{{s.Name, s.Kind, status, "-", "-", "-", "-"}}
 	}
 	var rows [][]string
 	for _, c := range s.Certificates {
 		valid := strconv.FormatBool(!now.Before(c.NotBefore) && !now.After(c.NotAfter))
-		rows = append(rows, []string{s.Name, s.Kind, valid, c.Serial, c.NotAfter.Format(time.RFC3339), c.NotBefore.Format(time.RFC3339)})
+		rows = append(rows, []string{s.Name, s.Kind, status, valid, c.Serial, c.NotAfter.Format(time.RFC3339), c.NotBefore.Format(time.RFC3339)})
 	}
 	return rows
 }

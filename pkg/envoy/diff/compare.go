@@ -168,7 +168,7 @@ func resources(d *envoy.Dump) map[string]resource {
 		all[r.String()] = r
 	}
 	for _, l := range d.Listeners {
-		add(listenerKind(l), cmp.Or(l.Name, envoy.AddressWords(l.Address)), l)
+		add(listenerKind(l), listenerName(l), l)
 	}
 	for _, x := range d.Clusters {
 		add("cluster", x.Name, x)
@@ -179,7 +179,14 @@ func resources(d *envoy.Dump) map[string]resource {
 	for _, x := range d.Endpoints {
 		add("endpoints", x.ClusterName, x)
 	}
+	for _, x := range d.Extensions {
+		add("extension", filterKey(x.Name, x.TypedConfig), x)
+	}
 	return all
+}
+
+func listenerName(l *listenerv3.Listener) string {
+	return cmp.Or(l.Name, envoy.AddressWords(l.Address))
 }
 
 func listenerKind(l *listenerv3.Listener) string {
@@ -255,7 +262,7 @@ func (c *comparison) item(r resource) *item {
 	if !made {
 		it = newItem(&c.tables, r.kind, r.key)
 		switch m := r.Message.(type) {
-		case *listenerv3.Listener, *clusterv3.Cluster, *routev3.RouteConfiguration, *endpointv3.ClusterLoadAssignment:
+		case *listenerv3.Listener, *clusterv3.Cluster, *routev3.RouteConfiguration, *endpointv3.ClusterLoadAssignment, *corev3.TypedExtensionConfig:
 			it.add("", m.ProtoReflect())
 		}
 		c.items[r.Message] = it
@@ -310,7 +317,7 @@ func changedFields(before, after *item) []Field {
 	maps.Copy(paths, after.fields)
 	var all []Field
 	for _, at := range slices.Sorted(maps.Keys(paths)) {
-		if a, b := before.fields[at], after.fields[at]; a.exact != b.exact {
+		if a, b := before.fields[at], after.fields[at]; !a.equals(b) {
 			all = append(all, Field{at, a.shown, b.shown})
 		}
 	}

@@ -18,7 +18,8 @@ type narrator struct {
 	name          string
 	before, after *policy.Model // nil if not known
 	intents       []Intent
-	said          map[string]bool // kinds of changes that need no words of their own
+	said          map[string]bool   // kinds of changes that need no words of their own
+	own           map[string]uint32 // ports of listeners
 }
 
 func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
@@ -27,7 +28,7 @@ func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any)
 
 // tell finds the words for all changes.
 func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
-	n.said = map[string]bool{}
+	n.said, n.own = map[string]bool{}, map[string]uint32{}
 	switch {
 	case before == nil:
 		n.say(Routing, nil, "%s is new", n.name)
@@ -36,6 +37,8 @@ func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
 		n.say(Looser, nil, "%s is gone, and what its sidecar enforced", n.name)
 		return n.intents
 	}
+	maps.Copy(n.own, before.own)
+	maps.Copy(n.own, after.own)
 	n.modes(before, after)
 	n.trust(before, after)
 	n.stages(before, after)
@@ -339,6 +342,9 @@ func (n *narrator) told(c *Change) bool {
 		return len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f Field) bool { return !fits(f.Path) })
 	}
 	port, isChain := chainPort(own)
+	if port == 0 {
+		port = n.own[c.Key[0]]
+	}
 	switch {
 	case c.Kind == "rule" || c.Kind == "shadow rule":
 		return true

@@ -30,6 +30,18 @@ type item struct {
 // field is a value: as it may be shown, and what tells it from others.
 type field struct{ shown, exact string }
 
+// redactedText is what Envoy writes in place of secrets.
+const redactedText = "[redacted]"
+
+// equals compares two values. A secret that Envoy hides may be any.
+func (f field) equals(other field) bool {
+	if f.exact == other.exact {
+		return true
+	}
+	hidden := strings.Contains(f.exact, redactedText) != strings.Contains(other.exact, redactedText)
+	return hidden && f.shown == other.shown
+}
+
 func plain(text string) field { return field{text, text} }
 
 // tables say what is read in a way of its own.

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -43,6 +44,8 @@ type ruleText struct{ what, who []string }
 
 // summary is what a sidecar enforces and where it leads, all chains together.
 type summary struct {
+	dump          *envoy.Dump
+	own           map[string]uint32 // ports of listeners that nothing is redirected to
 	modes         map[uint32]mode
 	stages        map[ruleKey]bool // id is empty
 	rules         map[ruleKey]ruleText
@@ -81,7 +84,7 @@ func summarize(d *envoy.Dump) *summary {
 		return nil
 	}
 	s := &summary{
-		modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
+		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
 	}
 	for _, l := range d.Listeners {
 		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
@@ -98,9 +101,14 @@ func summarize(d *envoy.Dump) *summary {
 }
 
 func (s *summary) listener(l *listenerv3.Listener) {
+	own := uint32(0)
+	if !envoy.Redirected(l) {
+		own = l.GetAddress().GetSocketAddress().GetPortValue()
+		s.own[listenerKind(l)+" "+listenerName(l)] = own
+	}
 	secure, open := map[uint32]bool{}, map[uint32]bool{}
-	for _, c := range l.FilterChains {
-		port := c.GetFilterChainMatch().GetDestinationPort().GetValue()
+	for _, c := range append(slices.Clone(l.FilterChains), defaultChain(l)...) {
+		port := cmp.Or(c.GetFilterChainMatch().GetDestinationPort().GetValue(), own)
 		if c.Name == "virtualInbound-blackhole" {
 			continue
 		}
@@ -112,7 +120,7 @@ func (s *summary) listener(l *listenerv3.Listener) {
 			open[port] = true
 		}
 		for _, f := range c.Filters {
-			s.filter(port, f.Name, f.GetTypedConfig())
+			s.filter(port, f.Name, s.dump.FilterConfig(f))
 		}
 		tls, http := envoy.Inspected(l, port)
 		match := c.GetFilterChainMatch()
@@ -127,6 +135,13 @@ func (s *summary) listener(l *listenerv3.Listener) {
 			s.modes[port] = permissive
 		}
 	}
+}
+
+func defaultChain(l *listenerv3.Listener) []*listenerv3.FilterChain {
+	if l.DefaultFilterChain == nil {
+		return nil
+	}
+	return []*listenerv3.FilterChain{l.DefaultFilterChain}
 }
 
 func (s *summary) trust(t *tlsv3.DownstreamTlsContext) {
@@ -151,7 +166,7 @@ func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 		s.paths = pathWords(m)
 		s.note(port, "HTTP "+managerOptions(m))
 		for _, f := range m.HttpFilters {
-			s.filter(port, f.Name, f.GetTypedConfig())
+			s.filter(port, f.Name, s.dump.FilterConfig(f))
 		}
 	case *rbachttp.RBAC:
 		s.stage(false, rbacAction(config), m.Rules, m.ShadowRules)

@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -15,7 +16,7 @@ type tagger struct {
 
 // tags are those of a change, each once.
 func (t *tagger) tags(c *Change) []Tag {
-	inbound := !strings.HasPrefix(c.Key[0], "outbound") && strings.Contains(c.Key[0], "listener")
+	inbound := !strings.HasPrefix(c.Key[0], "outbound") && strings.Contains(c.Key[0], "listener") || strings.HasPrefix(c.Key[0], "extension ")
 	if t.before == nil {
 		return []Tag{Routing} // a workload that was not there
 	}
@@ -107,6 +108,9 @@ func (t *tagger) chainTag(c *Change) Tag {
 	port, ok := chainPort(c.Key[len(c.Key)-1])
 	if !ok {
 		return Looser
+	}
+	if port == 0 {
+		port = cmp.Or(t.after.own[c.Key[0]], t.before.own[c.Key[0]])
 	}
 	if !maps.Equal(t.before.filtersOf(port), t.after.filtersOf(port)) {
 		return Looser // a filter, or the kind of traffic, came or went with the chain
