@@ -1,0 +1,63 @@
+package analyze
+
+import (
+	"strings"
+	"sync"
+
+	meshconfig "istio.io/api/mesh/v1alpha1"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
+)
+
+// Input is what there is to analyze.
+type Input struct {
+	Streams []*manifest.Stream
+	Options mesh.Options
+	// ConfigGiven tells that Options.Config is the mesh's own, not a default.
+	ConfigGiven bool
+	// Networks are the mesh's networks; nil for none. NetworksFile is where they
+	// stand.
+	Networks     *meshconfig.MeshNetworks
+	NetworksFile string
+	// Complete says that the files are the whole world: what is not there does
+	// not exist.
+	Complete bool
+}
+
+// Inventory is all that rules look at. Rules share it, and do not change it.
+type Inventory struct {
+	Input
+	*mesh.Inventory
+
+	kinds map[string][]*mesh.Object // by "group/Kind"
+	memo  sync.Map                  // what several rules need, by its name
+}
+
+func newInventory(in Input) *Inventory {
+	i := &Inventory{Input: in, Inventory: mesh.Survey(in.Streams, in.Options), kinds: map[string][]*mesh.Object{}}
+	for _, o := range i.Objects {
+		key := Group(o) + "/" + o.Kind
+		i.kinds[key] = append(i.kinds[key], o)
+	}
+	return i
+}
+
+// Group is the API group of an object, "" for Kubernetes' core.
+func Group(o *mesh.Object) string {
+	group, _, versioned := strings.Cut(o.APIVersion, "/")
+	if !versioned {
+		return ""
+	}
+	return group
+}
+
+// Kind are the objects of a kind, in the order of the files, whatever their
+// version.
+func (i *Inventory) Kind(group, kind string) []*mesh.Object { return i.kinds[group+"/"+kind] }
+
+// Shared computes what several rules need once. The name is the value's own.
+func Shared[T any](i *Inventory, name string, compute func() T) T {
+	once, _ := i.memo.LoadOrStore(name, sync.OnceValue(func() any { return compute() }))
+	return once.(func() any)().(T)
+}
