@@ -11,6 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"github.com/meshctl/meshctl/internal/printer"
+	"github.com/meshctl/meshctl/internal/version"
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/analyze/catalog"
 	meshreport "github.com/meshctl/meshctl/pkg/report"
@@ -25,6 +26,8 @@ type analyzeOptions struct {
 	only, skip   []string
 	suppressions []string
 	failOn       string
+	fix, diff    bool
+	list         bool
 	format       formatFlag[[]meshreport.Finding]
 
 	options analyze.Options // profile to suppressions, understood
@@ -66,6 +69,9 @@ manifests cannot be read.`,
 	flags.StringSliceVar(&o.skip, "skip", nil, "codes or names of rules not to run")
 	flags.StringArrayVarP(&o.suppressions, "suppress", "S", nil, "CODE=Kind name.namespace, patterns allowed: findings not to report; repeatable")
 	flags.StringVar(&o.failOn, "fail-on", "error", "least severity that makes the exit status 1: error, warning, info or none")
+	flags.BoolVar(&o.fix, "fix", false, "make the safe fixes in the files, and report what is left")
+	flags.BoolVar(&o.diff, "diff", false, "show what --fix would change, instead of findings")
+	flags.BoolVar(&o.list, "list", false, "list the rules of the profile, and look at nothing")
 	o.format.register(flags)
 	for _, name := range []string{"only", "skip"} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(ruleNames(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -76,6 +82,12 @@ manifests cannot be read.`,
 }
 
 func (o *analyzeOptions) prepare(cmd *cobra.Command, args []string) error {
+	if o.fix && o.diff {
+		return usagef(cmd, "--fix and --diff exclude each other")
+	}
+	if (o.fix || o.diff) && o.mesh.fromCluster {
+		return usagef(cmd, "--fix and --diff are for files, and --from-cluster reads none")
+	}
 	o.mesh.input.filenames = append(o.mesh.input.filenames, args...)
 	if !o.mesh.given() {
 		o.mesh.input.filenames = []string{"."}
@@ -101,6 +113,9 @@ func (o *analyzeOptions) prepare(cmd *cobra.Command, args []string) error {
 }
 
 func (o *analyzeOptions) analyze(ctx context.Context) error {
+	if o.list {
+		return o.listRules()
+	}
 	in, err := o.input(ctx)
 	if err != nil {
 		return err
@@ -108,6 +123,22 @@ func (o *analyzeOptions) analyze(ctx context.Context) error {
 	findings, err := analyze.Analyze(ctx, catalog.Rules(), in, o.options)
 	if err != nil {
 		return err
+	}
+	if o.fix || o.diff {
+		r, err := o.repair(ctx, in, findings)
+		if err != nil {
+			return err
+		}
+		if o.diff {
+			return r.show(o.streams.Out)
+		}
+		if err := r.save(); err != nil {
+			return err
+		}
+		if err := printer.Lines(o.streams.ErrOut, r.String()); err != nil {
+			return err
+		}
+		findings = r.left
 	}
 	if err := o.format.emit(o.streams.Out, findings); err != nil {
 		return err
@@ -151,6 +182,17 @@ func findingFormats() []format[[]meshreport.Finding] {
 		{"table", printer.Findings},
 		{"json", func(w io.Writer, f findings) error { return printer.JSON(w, printer.FindingsDocument(f)) }},
 		{"yaml", func(w io.Writer, f findings) error { return printer.YAML(w, printer.FindingsDocument(f)) }},
+		{"sarif", func(w io.Writer, f findings) error {
+			rules, err := documented()
+			if err != nil {
+				return err
+			}
+			return printer.SARIF(w, version.Read(release).Version, rules, f)
+		}},
+		{"junit", func(w io.Writer, f findings) error { return printer.JUnit(w, printer.FindingSuites(f)) }},
+		{"github", printer.FindingsGitHub},
+		{"gitlab", printer.FindingsGitLab},
+		{"markdown", printer.FindingsMarkdown},
 	}
 }
 

@@ -66,14 +66,22 @@ func Analyze(ctx context.Context, rules []Rule, in Input, o Options) ([]report.F
 	for _, p := range passes {
 		reports = append(reports, p.reports...)
 	}
+	reports = inventory.suppress(reports, chosen, o.Suppressions)
+	inventory.fixes(reports)
 	var findings []report.Finding
-	for _, r := range inventory.suppress(reports, chosen, o.Suppressions) {
+	for _, r := range reports {
 		if chosen[r.Code] && (o.Namespace == "" || r.namespace == "" || r.namespace == o.Namespace) {
 			findings = append(findings, r.Finding)
 		}
 	}
 	slices.SortStableFunc(findings, report.Finding.Compare)
 	return findings, nil
+}
+
+// Choose picks the rules that options run. It fails if a name is unknown.
+func Choose(rules []Rule, o Options) ([]Rule, error) {
+	chosen, err := choose(rules, o)
+	return slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return !chosen[r.Code] }), err
 }
 
 // choose picks the codes to report.

@@ -25,6 +25,9 @@ func (p *Pass) Report(o *mesh.Object, path []string, format string, args ...any)
 func (p *Pass) ReportCode(code string, o *mesh.Object, path []string, format string, args ...any) *Report {
 	r := p.add(code, origin(o), o.Locate(path...), fmt.Sprintf(format, args...))
 	r.object, r.namespace = o, o.Namespace
+	if o.Kind == "Namespace" {
+		r.namespace = o.Name
+	}
 	return r
 }
 

@@ -31,8 +31,10 @@ type Page struct {
 
 // Example is a file that is shown, and tested.
 type Example struct {
-	Name string // of the file; "mesh.yaml" is the mesh config and "networks.yaml" the mesh networks
-	Text string
+	// Name is the file's; "mesh.yaml" is the mesh config and "networks.yaml" the
+	// mesh networks.
+	Name string `json:"name"`
+	Text string `json:"text"`
 }
 
 // ReadPage reads the page of a code. It fails if there is none.
