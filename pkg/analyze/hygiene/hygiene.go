@@ -15,6 +15,7 @@ import (
 func Rules() []analyze.Rule {
 	return []analyze.Rule{
 		{Code: "IST0106", Slug: "schema", Severity: report.Error, Confidence: analyze.Certain, Check: unreadable},
+		{Code: "IST0133", Slug: "schema-warning", Severity: report.Warning, Confidence: analyze.Certain, Check: validate},
 		{Code: "MSH0301", Slug: "unknown-field", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0302", Slug: "unknown-kind", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0303", Slug: "removed-kind", Severity: report.Error, Confidence: analyze.Certain},
