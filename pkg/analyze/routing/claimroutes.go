@@ -43,8 +43,9 @@ func claimRoutes(p *analyze.Pass) {
 func claimKey(v *api.VirtualService) (key string, path []string) {
 	for i, h := range v.Http {
 		for j, m := range h.Match {
-			for field, headers := range map[string]map[string]*api.StringMatch{"headers": m.Headers, "withoutHeaders": m.WithoutHeaders} {
-				for _, key := range sortedKeys(headers) {
+			fields := map[string]map[string]*api.StringMatch{"headers": m.Headers, "withoutHeaders": m.WithoutHeaders}
+			for _, field := range sortedKeys(fields) {
+				for _, key := range sortedKeys(fields[field]) {
 					if strings.HasPrefix(key, claimHeader) {
 						return key, []string{"spec", "http", fmt.Sprint(i), "match", fmt.Sprint(j), field, key}
 					}

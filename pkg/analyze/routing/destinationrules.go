@@ -72,8 +72,9 @@ func subsets(p *analyze.Pass) {
 			if len(s.Labels) == 0 || inSubset(p, nodes, service, s.Labels) {
 				continue
 			}
-			p.Report(r.Object, []string{"spec", "subsets", fmt.Sprint(i), "labels"}, "no endpoint of %q has the labels %s: requests to subset %s get 503", r.Spec.Host, selectorText(s.Labels), s.Name).
+			report := p.Report(r.Object, []string{"spec", "subsets", fmt.Sprint(i), "labels"}, "no endpoint of %q has the labels %s: requests to subset %s get 503", r.Spec.Host, selectorText(s.Labels), s.Name).
 				Because(service.Object, nil, "is the host")
+			hintUnless(p, report, service.Entry != nil || len(p.Selected(service)) > 0)
 		}
 	}
 }

@@ -10,17 +10,22 @@ import (
 
 // hostIndex knows what the files say of hosts.
 type hostIndex struct {
-	wildcards  []*mesh.Service // of ServiceEntries
-	namespaces map[string]bool // that have Services
-	entries    bool            // there are ServiceEntries
+	wildcards  []*mesh.Service            // of ServiceEntries
+	namespaces map[string]map[string]bool // that have Services, and their names
+	named      map[string][]*mesh.Service // Services by their names
+	entries    bool                       // there are ServiceEntries
 }
 
 func hosts(p *analyze.Pass) *hostIndex {
 	return analyze.Shared(p.Inventory, "routing.hosts", func() *hostIndex {
-		x := &hostIndex{namespaces: map[string]bool{}}
+		x := &hostIndex{namespaces: map[string]map[string]bool{}, named: map[string][]*mesh.Service{}}
 		for _, v := range p.Services {
 			if v.Entry == nil {
-				x.namespaces[v.Namespace] = true
+				if x.namespaces[v.Namespace] == nil {
+					x.namespaces[v.Namespace] = map[string]bool{}
+				}
+				x.namespaces[v.Namespace][v.Name] = true
+				x.named[v.Name] = append(x.named[v.Name], v)
 				continue
 			}
 			x.entries = true
@@ -68,7 +73,7 @@ func (x *hostIndex) spokenOf(p *analyze.Pass, host, namespace string) bool {
 	full := p.FullHost(host, namespace)
 	_, ns, ok := strings.Cut(strings.TrimSuffix(full, ".svc."+p.Domain), ".")
 	if ok && strings.HasSuffix(full, ".svc."+p.Domain) {
-		return x.namespaces[ns]
+		return x.namespaces[ns] != nil
 	}
 	return x.entries
 }
@@ -85,21 +90,12 @@ func (x *hostIndex) meant(p *analyze.Pass, host, namespace string) string {
 	if strings.Contains(host, ".") {
 		return ""
 	}
-	var elsewhere []string
-	names := map[string]bool{}
-	for _, v := range p.Services {
-		if v.Entry != nil {
-			continue
-		}
-		if v.Namespace == namespace {
-			names[v.Name] = true
-		}
-		if v.Name == host && len(elsewhere) < 3 {
-			elsewhere = append(elsewhere, v.Hostname)
-		}
-	}
-	if hint := nearest(host, names); hint != "" {
+	if hint := nearest(host, x.namespaces[namespace]); hint != "" {
 		return "; did you mean " + hint + "?"
+	}
+	var elsewhere []string
+	for _, v := range x.named[host][:min(3, len(x.named[host]))] {
+		elsewhere = append(elsewhere, v.Hostname)
 	}
 	if len(elsewhere) > 0 {
 		return "; a short name means namespace " + namespace + ", the Service is " + strings.Join(elsewhere, ", ")

@@ -111,8 +111,10 @@ func selectorsOfGatewayPods(p *analyze.Pass) {
 			pods[w.Namespace] = append(pods[w.Namespace], gatewayPods{w.Namespace, w.PodLabels, w})
 		}
 	}
-	for _, o := range p.Kind(gatewayAPI, "Gateway") {
-		pods[o.Namespace] = append(pods[o.Namespace], gatewayPods{o.Namespace, map[string]string{gatewayName: o.Name}, nil})
+	for _, g := range gatewaysByName(p).kubernetes {
+		if strings.HasPrefix(g.Spec.Class, "istio") {
+			pods[g.Namespace] = append(pods[g.Namespace], gatewayPods{g.Namespace, map[string]string{gatewayName: g.Name}, nil})
+		}
 	}
 	if len(pods) == 0 {
 		return

@@ -123,6 +123,9 @@ func (x *workloadIndex) nearSelector(namespace string, selector map[string]strin
 
 // nearest is the candidate that is nearly the word, "" for none.
 func nearest(word string, candidates map[string]bool) string {
+	if len(candidates) > 500 {
+		return "" // to compare them all takes long
+	}
 	hint := mesh.DidYouMean(word, slices.Sorted(maps.Keys(candidates)))
 	rest, near := strings.CutPrefix(hint, `did you mean "`)
 	if !near {
