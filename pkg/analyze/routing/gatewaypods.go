@@ -46,7 +46,7 @@ func gatewayPorts(p *analyze.Pass) {
 			unselected(p, g)
 			continue
 		}
-		ports, listed := openPorts(p, services, pods)
+		ports, listed := openPorts(services, pods)
 		for i, server := range g.Spec.Servers {
 			number := server.GetPort().GetNumber()
 			if server.Port == nil || ports[number] || strings.HasPrefix(server.Bind, "127.") {
@@ -78,7 +78,7 @@ func unselected(p *analyze.Pass, g *mesh.Gateway) {
 
 // openPorts are the ports of Services that lead to pods, by either number. listed
 // is false if only ports that Istio's installation opens are known.
-func openPorts(p *analyze.Pass, services map[string]*mesh.Selectors[*mesh.Service], pods []gatewayPods) (ports map[uint32]bool, listed bool) {
+func openPorts(services map[string]*mesh.Selectors[*mesh.Service], pods []gatewayPods) (ports map[uint32]bool, listed bool) {
 	ports = map[uint32]bool{}
 	for _, pod := range pods {
 		selecting := services[pod.namespace].Of(pod.labels)

@@ -23,7 +23,7 @@ func coversTLS(a, b *api.TLSMatchAttributes, gateways []string) bool {
 }
 
 func coversL4(a, b *api.L4MatchAttributes, gateways []string) bool {
-	return coversSubnets(a.DestinationSubnets, b.DestinationSubnets) && (a.SourceSubnet == "" || a.SourceSubnet == b.SourceSubnet) && //nolint:staticcheck // SA1019: old objects have it
+	return coversSubnets(a.DestinationSubnets, b.DestinationSubnets) && (a.SourceSubnet == "" || a.SourceSubnet == b.SourceSubnet) &&
 		coversPort(a.Port, b.Port) && coversSource(a, b, gateways)
 }
 

@@ -64,11 +64,10 @@ func Rules() []analyze.Rule {
 
 // hintUnless makes a finding about something that is not there a hint, unless
 // the files speak of such things: what they leave out is likely kept elsewhere.
-func hintUnless(p *analyze.Pass, r *analyze.Report, spoken bool) *analyze.Report {
+func hintUnless(p *analyze.Pass, r *analyze.Report, spoken bool) {
 	if !spoken && !p.Complete {
-		return r.As(report.Info)
+		r.As(report.Info)
 	}
-	return r
 }
 
 // namespacesOf are the namespaces that have objects of a kind, sorted.
