@@ -19,6 +19,9 @@ func authorizationPolicies(p *analyze.Pass) []*mesh.AuthorizationPolicy {
 // of the mesh. Those that name their targets are no matter of selectors.
 func policiesWithoutWorkloads(p *analyze.Pass) {
 	x := workloads(p)
+	if len(p.Workloads) == 0 && !p.Complete {
+		return // workloads are kept elsewhere
+	}
 	for _, a := range authorizationPolicies(p) {
 		if len(a.Spec.TargetRefs) > 0 || a.Spec.TargetRef != nil {
 			continue
@@ -51,6 +54,10 @@ func policiesWithoutWorkloads(p *analyze.Pass) {
 // unknownNamespaces finds namespaces in the sources of AuthorizationPolicies that
 // there are not.
 func unknownNamespaces(p *analyze.Pass) {
+	declared := namespaceObjects(p)
+	if len(declared) == 0 && !p.Complete {
+		return // Namespaces are kept elsewhere
+	}
 	known := map[string]bool{"default": true, p.RootNamespace(): true}
 	for _, ns := range systemNamespaces() {
 		known[ns] = true
@@ -58,7 +65,6 @@ func unknownNamespaces(p *analyze.Pass) {
 	for _, o := range p.Objects {
 		known[o.Namespace] = true
 	}
-	declared := namespaceObjects(p)
 	for ns := range declared {
 		known[ns] = true
 	}
@@ -77,8 +83,7 @@ func unknownNamespaces(p *analyze.Pass) {
 						if near := nearest(pattern, known); near != "" {
 							hint = "; did you mean " + near + "?"
 						}
-						r := p.Report(a.Object, within(at, field, fmt.Sprint(k)), "no namespace is %q: the value matches no request%s", pattern, hint)
-						hintUnless(p, r, len(declared) > 0)
+						p.Report(a.Object, within(at, field, fmt.Sprint(k)), "no namespace is %q: the value matches no request%s", pattern, hint)
 					}
 				}
 			}

@@ -26,14 +26,13 @@ func conflicts(p *analyze.Pass, all []selecting, what string) {
 			continue
 		}
 		byNamespace[s.Namespace] = append(byNamespace[s.Namespace], s)
-		if len(workloads(p).in(s.Namespace, s.selector)) == 0 {
+		if (len(p.Workloads) > 0 || p.Complete) && len(workloads(p).in(s.Namespace, s.selector)) == 0 {
 			path := s.path
 			if len(s.selector) == 1 {
 				path = within(path, sortedKeys(s.selector)[0])
 			}
-			r := p.ReportCode(notFound, s.Object, path, "selector %s selects no workload of namespace %s: the %s has no effect%s",
+			p.ReportCode(notFound, s.Object, path, "selector %s selects no workload of namespace %s: the %s has no effect%s",
 				selectorText(s.selector), s.Namespace, what, workloads(p).nearSelector(s.Namespace, s.selector))
-			hintUnless(p, r, len(p.Workloads) > 0)
 		}
 	}
 	for _, ns := range sortedKeys(byNamespace) {
