@@ -3,6 +3,7 @@ package analyze
 import (
 	"strings"
 	"sync"
+	"time"
 
 	meshconfig "istio.io/api/mesh/v1alpha1"
 
@@ -20,6 +21,8 @@ type Input struct {
 	// stand.
 	Networks     *meshconfig.MeshNetworks
 	NetworksFile string
+	// Time is when it is, for what expires; zero is now.
+	Time time.Time
 	// Complete says that the files are the whole world: what is not there does
 	// not exist.
 	Complete bool
@@ -50,6 +53,14 @@ func Group(o *mesh.Object) string {
 		return ""
 	}
 	return group
+}
+
+// Now is the time at which certificates are looked at.
+func (in Input) Now() time.Time {
+	if in.Time.IsZero() {
+		return time.Now()
+	}
+	return in.Time
 }
 
 // Kind are the objects of a kind, in the order of the files, whatever their

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/analyze/hygiene"
+	"github.com/meshctl/meshctl/pkg/analyze/routing"
 )
 
 //go:embed pages
@@ -16,7 +17,7 @@ var pages embed.FS
 
 // Rules are all rules, sorted by code.
 func Rules() []analyze.Rule {
-	all := slices.Concat(hygiene.Rules())
+	all := slices.Concat(hygiene.Rules(), routing.Rules())
 	slices.SortFunc(all, func(a, b analyze.Rule) int { return strings.Compare(a.Code, b.Code) })
 	return all
 }

@@ -46,8 +46,8 @@ func TestRules(t *testing.T) {
 	}
 }
 
-// TestExamples: the bad example of each rule is found once, and nothing of the
-// kind in the good one.
+// TestExamples: the bad example of each rule is found once, or once at each side
+// of a conflict, and nothing of the kind in the good one.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	for _, r := range catalog.Rules() {
@@ -57,8 +57,15 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if bad := found(t, r.Code, p.Bad); len(bad) != 1 || bad[0].Line == 0 || bad[0].Message == "" {
-				t.Errorf("bad example: %+v, expected one finding with a place", bad)
+			bad, sides := found(t, r.Code, p.Bad), map[string]bool{}
+			for _, f := range bad {
+				sides[f.Origin] = true
+				if f.Line == 0 || f.Message == "" || len(bad) > 1 && len(f.Related) == 0 {
+					t.Errorf("bad example: %+v, expected a place, a message and, of two, the other side", f)
+				}
+			}
+			if len(bad) == 0 || len(sides) != len(bad) {
+				t.Errorf("bad example: %+v, expected one finding of an object", bad)
 			}
 			if good := found(t, r.Code, p.Good); len(good) != 0 {
 				t.Errorf("good example: %+v", good)
