@@ -59,20 +59,20 @@ type texts struct {
 
 func sourceTexts(s *security.Source) []texts {
 	return []texts{
-		{"principals", s.Principals}, {"notPrincipals", s.NotPrincipals},
-		{"requestPrincipals", s.RequestPrincipals}, {"notRequestPrincipals", s.NotRequestPrincipals},
-		{"namespaces", s.Namespaces}, {"notNamespaces", s.NotNamespaces},
-		{"serviceAccounts", s.ServiceAccounts}, {"notServiceAccounts", s.NotServiceAccounts},
-		{"trustDomains", s.TrustDomains}, {"notTrustDomains", s.NotTrustDomains},
-		{"ipBlocks", s.IpBlocks}, {"notIpBlocks", s.NotIpBlocks},
-		{"remoteIpBlocks", s.RemoteIpBlocks}, {"notRemoteIpBlocks", s.NotRemoteIpBlocks},
+		{"principals", s.GetPrincipals()}, {"notPrincipals", s.GetNotPrincipals()},
+		{"requestPrincipals", s.GetRequestPrincipals()}, {"notRequestPrincipals", s.GetNotRequestPrincipals()},
+		{"namespaces", s.GetNamespaces()}, {"notNamespaces", s.GetNotNamespaces()},
+		{"serviceAccounts", s.GetServiceAccounts()}, {"notServiceAccounts", s.GetNotServiceAccounts()},
+		{"trustDomains", s.GetTrustDomains()}, {"notTrustDomains", s.GetNotTrustDomains()},
+		{"ipBlocks", s.GetIpBlocks()}, {"notIpBlocks", s.GetNotIpBlocks()},
+		{"remoteIpBlocks", s.GetRemoteIpBlocks()}, {"notRemoteIpBlocks", s.GetNotRemoteIpBlocks()},
 	}
 }
 
 func operationTexts(o *security.Operation) []texts {
 	return []texts{
-		{"ports", o.Ports}, {"notPorts", o.NotPorts}, {"methods", o.Methods}, {"notMethods", o.NotMethods},
-		{"paths", o.Paths}, {"notPaths", o.NotPaths}, {"hosts", o.Hosts}, {"notHosts", o.NotHosts},
+		{"ports", o.GetPorts()}, {"notPorts", o.GetNotPorts()}, {"methods", o.GetMethods()}, {"notMethods", o.GetNotMethods()},
+		{"paths", o.GetPaths()}, {"notPaths", o.GetNotPaths()}, {"hosts", o.GetHosts()}, {"notHosts", o.GetNotHosts()},
 	}
 }
 

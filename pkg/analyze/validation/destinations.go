@@ -86,8 +86,8 @@ func (c *checker) trafficPolicy(t *networking.TrafficPolicy, namespace string, p
 	c.clientTLS(t.Tls, namespace, below(path, "tls"))
 	for i, p := range t.PortLevelSettings {
 		at := below(path, "portLevelSettings", i)
-		if n := p.GetPort().GetNumber(); n == 0 || n > maxPort {
-			c.refuse(at, "port.number is needed, from 1 to %d", maxPort)
+		if p.GetPort() == nil {
+			c.refuse(at, "the settings of a port need port.number")
 		}
 		if p.GetOutlierDetection() == nil && p.GetConnectionPool() == nil && p.GetLoadBalancer() == nil && p.GetTls() == nil {
 			c.refuse(at, "the settings of the port are empty: say something, or leave them out")
