@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -152,6 +153,12 @@ func (o *analyzeOptions) input(ctx context.Context) (analyze.Input, error) {
 	var err error
 	if in.Options, in.Streams, err = o.mesh.read(ctx, o.streams); err != nil {
 		return in, err
+	}
+	if o.mesh.meshConfig != "" {
+		in.ConfigFile = o.mesh.meshConfig
+		if in.ConfigText, err = os.ReadFile(o.mesh.meshConfig); err != nil {
+			return in, err
+		}
 	}
 	if o.networks != "" {
 		in.NetworksFile = o.networks

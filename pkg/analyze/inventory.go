@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // Input is what there is to analyze.
@@ -17,6 +18,9 @@ type Input struct {
 	Options mesh.Options
 	// ConfigGiven tells that Options.Config is the mesh's own, not a default.
 	ConfigGiven bool
+	// ConfigFile is where it stands, and ConfigText what is there.
+	ConfigFile string
+	ConfigText []byte
 	// Networks are the mesh's networks; nil for none. NetworksFile is where they
 	// stand.
 	Networks     *meshconfig.MeshNetworks
@@ -66,6 +70,18 @@ func (in Input) Now() time.Time {
 // Kind are the objects of a kind, in the order of the files, whatever their
 // version.
 func (i *Inventory) Kind(group, kind string) []*mesh.Object { return i.kinds[group+"/"+kind] }
+
+// ConfigPlace is where the mesh config's file names a key, or the file.
+func (i *Inventory) ConfigPlace(key string) report.Location {
+	at := report.Location{File: i.ConfigFile}
+	for n, line := range strings.Split(string(i.ConfigText), "\n") {
+		if column := strings.Index(line, key); column >= 0 {
+			at.Line, at.Column = n+1, column+1
+			break
+		}
+	}
+	return at
+}
 
 // Shared computes what several rules need once. The name is the value's own.
 func Shared[T any](i *Inventory, name string, compute func() T) T {

@@ -86,6 +86,7 @@ func found(t *testing.T, code string, files []catalog.Example) []report.Finding 
 				t.Fatal(err)
 			}
 			in.Options.Config, in.ConfigGiven = config, true
+			in.ConfigFile, in.ConfigText = f.Name, []byte(f.Text)
 		case "networks.yaml":
 			networks, err := mesh.ParseNetworks([]byte(f.Text))
 			if err != nil {
