@@ -83,6 +83,27 @@ func (i *Inventory) ConfigPlace(key string) report.Location {
 	return at
 }
 
+// Listens tells whether a workload says that it listens on a port, or says
+// nothing of its ports.
+func (i *Inventory) Listens(w *mesh.Workload, port uint32) bool {
+	declared := 0
+	for _, c := range w.Containers {
+		declared += len(c.Ports)
+		for _, at := range c.Ports {
+			if uint32(at.ContainerPort) == port { //nolint:gosec // a port
+				return true
+			}
+		}
+	}
+	for _, at := range i.InboundPorts(w) {
+		if uint32(at.Number) == port { //nolint:gosec // a port
+			return true
+		}
+		declared++
+	}
+	return declared == 0
+}
+
 // Shared computes what several rules need once. The name is the value's own.
 func Shared[T any](i *Inventory, name string, compute func() T) T {
 	once, _ := i.memo.LoadOrStore(name, sync.OnceValue(func() any { return compute() }))

@@ -33,7 +33,12 @@ func (p *Pass) ReportCode(code string, o *mesh.Object, path []string, format str
 
 // ReportAt is Report for a place that is in no object.
 func (p *Pass) ReportAt(origin string, at report.Location, format string, args ...any) *Report {
-	return p.add(p.rule.Code, origin, at, fmt.Sprintf(format, args...))
+	return p.ReportCodeAt(p.rule.Code, origin, at, format, args...)
+}
+
+// ReportCodeAt is ReportAt for a check that finds several codes.
+func (p *Pass) ReportCodeAt(code, origin string, at report.Location, format string, args ...any) *Report {
+	return p.add(code, origin, at, fmt.Sprintf(format, args...))
 }
 
 // ReportFault reports an error of reading the files.

@@ -55,7 +55,7 @@ func ignoredPorts(p *analyze.Pass) {
 			}
 			for _, port := range slices.Sorted(maps.Keys(r.Spec.PortLevelMtls)) {
 				path := []string{"spec", "portLevelMtls", fmt.Sprint(port)}
-				if !slices.ContainsFunc(selected, func(w *mesh.Workload) bool { return listens(p, w, port) }) {
+				if !slices.ContainsFunc(selected, func(w *mesh.Workload) bool { return p.Listens(w, port) }) {
 					p.Report(r.Object, path, "no selected workload listens on port %d: ports are those of the workload, not of its Service", port).
 						Because(selected[0].Object, nil, "is selected")
 				}
@@ -73,27 +73,6 @@ func selectedBy(p *analyze.Pass, namespace string, labels map[string]string) []*
 		return all
 	})
 	return slices.DeleteFunc(slices.Clone(index[namespace]), func(w *mesh.Workload) bool { return !mesh.Selects(labels, w.PodLabels) })
-}
-
-// listens tells whether a workload says that it listens on a port, or says
-// nothing of its ports.
-func listens(p *analyze.Pass, w *mesh.Workload, port uint32) bool {
-	declared := 0
-	for _, c := range w.Containers {
-		declared += len(c.Ports)
-		for _, at := range c.Ports {
-			if uint32(at.ContainerPort) == port { //nolint:gosec // a port
-				return true
-			}
-		}
-	}
-	for _, at := range p.InboundPorts(w) {
-		if uint32(at.Number) == port { //nolint:gosec // a port
-			return true
-		}
-		declared++
-	}
-	return declared == 0
 }
 
 // plaintext finds workloads that take connections without mTLS.
