@@ -83,6 +83,12 @@ func (i *Inventory) ConfigPlace(key string) report.Location {
 	return at
 }
 
+// WorkloadOf is the workload that an object describes, if it does.
+func (i *Inventory) WorkloadOf(o *mesh.Object) (*mesh.Workload, bool) {
+	w := i.Workload(o.Namespace, o.Name)
+	return w, w != nil && w.Object == o
+}
+
 // Listens tells whether a workload says that it listens on a port, or says
 // nothing of its ports.
 func (i *Inventory) Listens(w *mesh.Workload, port uint32) bool {

@@ -16,9 +16,21 @@ func Rules() []analyze.Rule {
 	return []analyze.Rule{
 		{Code: "IST0106", Slug: "schema", Severity: report.Error, Confidence: analyze.Certain, Check: unreadable},
 		{Code: "IST0133", Slug: "schema-warning", Severity: report.Warning, Confidence: analyze.Certain, Check: validate},
-		{Code: "MSH0301", Slug: "unknown-field", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0301", Slug: "unknown-field", Severity: report.Error, Confidence: analyze.Certain, Check: strictly},
 		{Code: "MSH0302", Slug: "unknown-kind", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0303", Slug: "removed-kind", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0304", Slug: "same-object-twice", Severity: report.Warning, Confidence: analyze.Certain, Check: duplicates},
+		{Code: "MSH0305", Slug: "duplicate-key", Severity: report.Error, Confidence: analyze.Certain, Check: repeatedKeys},
+		{Code: "MSH0306", Slug: "template-residue", Severity: report.Error, Confidence: analyze.Certain, Check: pasted},
+		{Code: "MSH0307", Slug: "outside-spec", Severity: report.Error, Confidence: analyze.Certain, Check: misplaced},
+		{Code: "MSH0308", Slug: "old-version", Severity: report.Info, Confidence: analyze.Certain, Check: versions},
+		{Code: "MSH0309", Slug: "policy-of-empty-namespace", Severity: report.Warning, Confidence: analyze.NeedsInventory, Check: strangers},
+		{Code: "MSH0310", Slug: "shared-default-account", Severity: report.Warning, Confidence: analyze.Certain, Check: sharedAccounts},
+		{Code: "MSH0313", Slug: "host-network-sidecar", Severity: report.Warning, Confidence: analyze.Certain, Check: hostNetworks},
+		{Code: "MSH0314", Slug: "typographic-quotes", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0315", Slug: "non-breaking-space", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0316", Slug: "tab-indentation", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0317", Slug: "lost-indentation", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
 	}
 }
@@ -26,9 +38,13 @@ func Rules() []analyze.Rule {
 // unreadable reports what the mesh could not be read for.
 func unreadable(p *analyze.Pass) {
 	for _, problem := range p.Problems {
-		for _, fault := range faults(problem) {
-			p.ReportFault(code(fault), fault)
-		}
+		reportAll(p, problem)
+	}
+}
+
+func reportAll(p *analyze.Pass, problem error) {
+	for _, fault := range faults(problem) {
+		p.ReportFault(code(fault), fault)
 	}
 }
 
