@@ -1,9 +1,11 @@
 package platform
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"istio.io/api/annotation"
@@ -78,9 +80,22 @@ func checkAnnotations(p *analyze.Pass, known map[string]*annotation.Instance, a 
 			continue
 		}
 		if err := inject.ValidateAnnotation(name, a.annotations[name]); err != nil {
-			p.ReportCode("IST0125", a.object, at, "annotation %s has the value %q: %v", name, a.annotations[name], err)
+			p.ReportCode("IST0125", a.object, at, "annotation %s has the value %q: %s", name, a.annotations[name], refusal(err))
 		}
 	}
+}
+
+// refusal says what is wrong with a value in the words of people who write
+// manifests.
+func refusal(err error) string {
+	var number *strconv.NumError
+	if !errors.As(err, &number) {
+		return err.Error()
+	}
+	if number.Func == "ParseBool" {
+		return "expected true or false"
+	}
+	return fmt.Sprintf("%q is no number that is allowed here", number.Num)
 }
 
 // isIstios tells an annotation that Istio would have to know: those of its

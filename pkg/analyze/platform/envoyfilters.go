@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/meshctl/meshctl/pkg/analyze"
+	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // envoyPatch is a patch of an EnvoyFilter, as far as it is looked at.
@@ -34,15 +35,18 @@ func filterPatches(p *analyze.Pass) {
 		}
 		for i, patch := range filter.Spec.Patches {
 			at := []string{"spec", "configPatches", itoa(i), "patch", "operation"}
-			if code, why := patch.ignored(); code != "" {
-				p.ReportCode(code, o, at, "%s of %s: %s", patch.Patch.Operation, patch.ApplyTo, why)
+			if code, way := patch.ignored(); code != "" {
+				r := p.ReportCode(code, o, at, "%s does not go with %s, so the patch is ignored; %s", patch.Patch.Operation, patch.ApplyTo, way)
+				if patch.ApplyTo == "HTTP_ROUTE" {
+					r.As(report.Warning) // so says the API; releases have done otherwise
+				}
 				continue
 			}
 			if filter.Spec.Priority != 0 || !patch.isRelative() {
 				continue
 			}
 			if version := patch.Match.Proxy.Version; version != "" {
-				p.ReportCode("IST0155", o, at, "%s depends on what other filters did before, no spec.priority orders them, and the patch is for proxies of version %q only: after an upgrade it is not applied; set spec.priority, or use ADD or INSERT_FIRST", patch.Patch.Operation, version)
+				p.ReportCode("IST0155", o, at, "%s depends on what other filters did before, no spec.priority orders them, and the patch is for proxies of version %s only: after an upgrade it is not applied; set spec.priority, or use ADD or INSERT_FIRST", patch.Patch.Operation, version)
 				continue
 			}
 			p.ReportCode("IST0151", o, at, "%s depends on what other filters did before, and no spec.priority orders them, so it may not be applied: set spec.priority, or use ADD or INSERT_FIRST", patch.Patch.Operation)
@@ -51,21 +55,27 @@ func filterPatches(p *analyze.Pass) {
 }
 
 // ignored tells a patch whose operation is none for what it applies to.
-func (e *envoyPatch) ignored() (code, why string) {
+func (e *envoyPatch) ignored() (code, way string) {
 	routes := e.ApplyTo == "ROUTE_CONFIGURATION" || e.ApplyTo == "HTTP_ROUTE"
 	switch {
 	case e.Patch.Operation == "REPLACE" && !slices.Contains([]string{"HTTP_FILTER", "NETWORK_FILTER", "LISTENER_FILTER", "VIRTUAL_HOST"}, e.ApplyTo):
-		return "IST0152", "only filters can be replaced, so the patch is ignored; use MERGE"
+		return "IST0152", "only filters can be replaced: use MERGE"
 	case e.Patch.Operation == "ADD" && routes:
-		return "IST0153", "the patch is ignored; use MERGE, or INSERT_FIRST for a route"
+		return "IST0153", "use MERGE, or INSERT_FIRST for a route"
 	case e.Patch.Operation == "REMOVE" && routes:
-		return "IST0154", "the patch is ignored; use MERGE to change it"
+		return "IST0154", "use MERGE to change what is there"
 	}
 	return "", ""
 }
 
-// isRelative tells a patch that needs another filter to be there.
+// isRelative tells a patch that needs something else to be there: another route
+// or filter to stand beside, or the filter that it takes the place of.
 func (e *envoyPatch) isRelative() bool {
-	return slices.Contains([]string{"INSERT_BEFORE", "INSERT_AFTER", "REPLACE", "REMOVE"}, e.Patch.Operation) &&
-		slices.Contains([]string{"HTTP_FILTER", "NETWORK_FILTER", "LISTENER_FILTER"}, e.ApplyTo)
+	switch e.Patch.Operation {
+	case "INSERT_BEFORE", "INSERT_AFTER":
+		return true
+	case "REPLACE", "REMOVE":
+		return slices.Contains([]string{"HTTP_FILTER", "NETWORK_FILTER", "LISTENER_FILTER"}, e.ApplyTo)
+	}
+	return false
 }

@@ -31,7 +31,7 @@ func serviceRegistries(p *analyze.Pass) {
 				continue
 			}
 			p.ReportAt("MeshNetworks istio-system/meshnetworks", place("networks", name, "endpoints", itoa(i), "fromRegistry"),
-				"network %s takes its endpoints from the cluster %q, which istiod does not know: %s, or add the Secret that istioctl create-remote-secret makes", name, registry, mesh.DidYouMean(registry, slices.Clone(known)))
+				"network %s takes its endpoints from the cluster %q, which istiod does not know; add the Secret that istioctl create-remote-secret makes, or %s", name, registry, mesh.DidYouMean(registry, slices.Clone(known)))
 		}
 	}
 }

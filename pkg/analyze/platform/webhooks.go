@@ -207,7 +207,7 @@ func labelSets(label string, values, revisions []string) []map[string]string {
 }
 
 func describe(namespace, pod map[string]string) string {
-	return fmt.Sprintf("pods with %s in namespaces with %s", words(pod), words(namespace))
+	return fmt.Sprintf("pods %s in namespaces %s", words(pod), words(namespace))
 }
 
 func words(set map[string]string) string {
@@ -216,9 +216,9 @@ func words(set map[string]string) string {
 		all = append(all, key+"="+set[key])
 	}
 	if all == nil {
-		return "no label"
+		return "without labels for injection"
 	}
-	return strings.Join(all, ", ")
+	return "with " + strings.Join(all, ", ")
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
