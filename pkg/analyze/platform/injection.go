@@ -10,7 +10,7 @@ import (
 // namespaceLabels reports namespaces that ask for nothing, or for several things
 // at once.
 func namespaceLabels(p *analyze.Pass) {
-	byDefault := injectedByDefault(p)
+	byDefault, askThemselves := injectedByDefault(p), askingPods(p)
 	for _, ns := range p.Kind("", "Namespace") {
 		if isSystem(p, ns.Name) {
 			continue
@@ -24,6 +24,9 @@ func namespaceLabels(p *analyze.Pass) {
 			continue
 		}
 		at := []string{"metadata", "labels"}
+		if byDefault == nil && askThemselves[ns.Name] {
+			continue
+		}
 		if byDefault == nil {
 			p.ReportCode("IST0102", ns, at, "no label of the namespace asks for sidecars: add istio-injection=enabled or istio.io/rev=REVISION, or istio-injection=disabled if none are meant")
 			continue
@@ -31,6 +34,19 @@ func namespaceLabels(p *analyze.Pass) {
 		p.ReportCode("IST0148", ns, at, "pods of the namespace get sidecars because the installation injects by default (enableNamespacesByDefault): add istio-injection=enabled or =disabled to say what is meant").
 			Because(byDefault, []string{"data", "values"}, "says so")
 	}
+}
+
+// askingPods are the namespaces whose pods all say for themselves whether they
+// want a sidecar, as those of gateways do.
+func askingPods(p *analyze.Pass) map[string]bool {
+	all := map[string]bool{}
+	for _, one := range pods(p) {
+		_, inject := one.Metadata.Labels[injectLabel]
+		_, revision := one.Metadata.Labels[revisionLabel]
+		before, seen := all[one.Namespace]
+		all[one.Namespace] = (inject || revision) && (before || !seen)
+	}
+	return all
 }
 
 // asksFor are the labels by which a namespace asks for proxies of some kind. One

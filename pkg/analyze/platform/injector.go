@@ -21,11 +21,9 @@ type injector struct {
 }
 
 type injectorValues struct {
-	Revision string `json:"revision"`
-	Global   struct {
+	Global struct {
 		Hub     string `json:"hub"`
 		Tag     any    `json:"tag"`
-		Variant string `json:"variant"`
 		Proxy   struct {
 			Image string `json:"image"`
 		} `json:"proxy"`
@@ -47,6 +45,9 @@ func injectors(p *analyze.Pass) map[string]*injector {
 			var object struct {
 				Data map[string]string `json:"data"`
 			}
+			if label := o.Labels[revisionLabel]; revision == "" && label != "default" {
+				revision = label
+			}
 			one := &injector{Object: o}
 			if o.Decode(&object) == nil && yaml.Unmarshal([]byte(object.Data["values"]), &one.values) == nil {
 				all[strings.TrimPrefix(revision, "-")] = one
@@ -63,7 +64,24 @@ func injectorOf(p *analyze.Pass, ns *mesh.Object) *injector {
 	if ns.Labels[namespaceLabel] == "enabled" || revision == "default" {
 		revision = ""
 	}
-	return injectors(p)[revision]
+	if one := injectors(p)[revision]; one != nil {
+		return one
+	}
+	return injectors(p)[taggedRevision(p, revision)]
+}
+
+// taggedRevision is the revision that a tag stands for: its webhook says so. It
+// is "none" for what is no tag.
+func taggedRevision(p *analyze.Pass, tag string) string {
+	for _, o := range p.Kind(admission, "MutatingWebhookConfiguration") {
+		if tag != "" && o.Labels["istio.io/tag"] == tag {
+			if revision := o.Labels[revisionLabel]; revision != "default" {
+				return revision
+			}
+			return ""
+		}
+	}
+	return "none"
 }
 
 // injectedByDefault is a ConfigMap that turns injection on for namespaces that do

@@ -1,8 +1,6 @@
 package platform
 
 import (
-	"slices"
-
 	"github.com/meshctl/meshctl/pkg/analyze"
 )
 
@@ -16,7 +14,7 @@ func proxyUser(p *analyze.Pass) {
 		if one.Labels["release"] == "istio" || one.Labels["istio"] != "" {
 			continue // Istio's own
 		}
-		applications := 0
+		inherits := false // the pod's user
 		for i, c := range one.Spec.Containers {
 			if c.Name == proxyName {
 				continue
@@ -24,9 +22,9 @@ func proxyUser(p *analyze.Pass) {
 			if c.SecurityContext.RunAsUser == proxyUID {
 				p.Report(one.Object, one.at("spec", "containers", itoa(i), "securityContext", "runAsUser"), message, proxyUID)
 			}
-			applications++
+			inherits = inherits || c.SecurityContext.RunAsUser == 0
 		}
-		if applications > 0 && one.Spec.SecurityContext.RunAsUser == proxyUID && !slices.ContainsFunc(one.Spec.Containers, func(c container) bool { return c.SecurityContext.RunAsUser == proxyUID }) {
+		if inherits && one.Spec.SecurityContext.RunAsUser == proxyUID {
 			p.Report(one.Object, one.at("spec", "securityContext", "runAsUser"), message, proxyUID)
 		}
 	}
