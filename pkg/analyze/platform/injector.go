@@ -22,9 +22,9 @@ type injector struct {
 
 type injectorValues struct {
 	Global struct {
-		Hub     string `json:"hub"`
-		Tag     any    `json:"tag"`
-		Proxy   struct {
+		Hub   string `json:"hub"`
+		Tag   any    `json:"tag"`
+		Proxy struct {
 			Image string `json:"image"`
 		} `json:"proxy"`
 	} `json:"global"`

@@ -13,8 +13,8 @@ import (
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
-// clusterSecret labels the Secrets that give istiod other clusters.
-const clusterSecret = "istio/multiCluster"
+// clusterLabel labels the Secrets that give istiod other clusters.
+const clusterLabel = "istio/multiCluster"
 
 // serviceRegistries reports networks whose endpoints come from a cluster that
 // istiod does not know.
@@ -45,7 +45,7 @@ func clusters(p *analyze.Pass) []string {
 			Data       map[string]string `json:"data"`
 			StringData map[string]string `json:"stringData"`
 		}
-		if o.Labels[clusterSecret] != "true" || o.Decode(&secret) != nil {
+		if o.Labels[clusterLabel] != "true" || o.Decode(&secret) != nil {
 			continue
 		}
 		for _, keys := range []map[string]string{secret.Data, secret.StringData} {
