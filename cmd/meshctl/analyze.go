@@ -162,7 +162,7 @@ func (o *analyzeOptions) input(ctx context.Context) (analyze.Input, error) {
 	}
 	if o.networks != "" {
 		in.NetworksFile = o.networks
-		in.Networks, err = readMeshNetworks(o.networks)
+		in.Networks, in.NetworksText, err = readMeshNetworks(o.networks)
 	}
 	return in, err
 }

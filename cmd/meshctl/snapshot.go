@@ -173,17 +173,18 @@ func readMeshConfig(file string) (*meshconfig.MeshConfig, error) {
 	return config, nil
 }
 
-// readMeshNetworks reads a file that holds a MeshNetworks.
-func readMeshNetworks(file string) (*meshconfig.MeshNetworks, error) {
+// readMeshNetworks reads a file that holds a MeshNetworks, and gives its text
+// too.
+func readMeshNetworks(file string) (*meshconfig.MeshNetworks, []byte, error) {
 	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	networks, err := mesh.ParseNetworks(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return networks, nil
+	return networks, text, nil
 }
 
 // readCluster reads the objects of a cluster and, unless a file gives it, its

@@ -22,9 +22,10 @@ type Input struct {
 	ConfigFile string
 	ConfigText []byte
 	// Networks are the mesh's networks; nil for none. NetworksFile is where they
-	// stand.
+	// stand, and NetworksText what stands there.
 	Networks     *meshconfig.MeshNetworks
 	NetworksFile string
+	NetworksText []byte
 	// Time is when it is, for what expires; zero is now.
 	Time time.Time
 	// Complete says that the files are the whole world: what is not there does

@@ -92,7 +92,7 @@ func found(t *testing.T, code string, files []catalog.Example) []report.Finding 
 			if err != nil {
 				t.Fatal(err)
 			}
-			in.Networks, in.NetworksFile = networks, f.Name
+			in.Networks, in.NetworksFile, in.NetworksText = networks, f.Name, []byte(f.Text)
 		default:
 			s, err := manifest.Read(f.Name, []byte(f.Text))
 			if err != nil {
