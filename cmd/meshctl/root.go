@@ -59,6 +59,8 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.
 		newInjectCmd(streams, nil),
 		newUninjectCmd(streams, nil),
 		newKubeInjectCmd(streams, nil),
+		newAnalyzeCmd(streams, nil),
+		newExplainCodeCmd(streams, nil),
 		newPolicyCmd(streams),
 		newDescribeCmd(streams),
 		newEnvoyCmd(streams),

@@ -121,22 +121,28 @@ func (f *snapshotFlags) options(meshConfig string) (mesh.Options, error) {
 
 // load reads the mesh.
 func (f *snapshotFlags) load(ctx context.Context, streams genericiooptions.IOStreams) (*mesh.Snapshot, error) {
-	o, err := f.options(f.meshConfig)
+	o, objects, err := f.read(ctx, streams)
 	if err != nil {
 		return nil, err
 	}
-	if f.fromCluster {
-		return f.loadCluster(ctx, o)
-	}
-	loaded, err := f.input.load(ctx, streams.In, streams.ErrOut)
-	if err != nil {
-		return nil, err
-	}
-	s, err := mesh.Build(loaded, o)
-	if err != nil {
-		return nil, err
+	s, err := mesh.Build(objects, o)
+	if err != nil || f.fromCluster {
+		return s, err
 	}
 	return s, warn(streams.ErrOut, s)
+}
+
+// read reads what the mesh is made of: manifests, or the objects of a cluster.
+func (f *snapshotFlags) read(ctx context.Context, streams genericiooptions.IOStreams) (mesh.Options, []*manifest.Stream, error) {
+	o, err := f.options(f.meshConfig)
+	if err != nil {
+		return o, nil, err
+	}
+	if f.fromCluster {
+		return f.readCluster(ctx, o)
+	}
+	objects, err := f.input.load(ctx, streams.In, streams.ErrOut)
+	return o, objects, err
 }
 
 // warn tells what may not be meant.
@@ -167,11 +173,26 @@ func readMeshConfig(file string) (*meshconfig.MeshConfig, error) {
 	return config, nil
 }
 
-// loadCluster reads the mesh of a cluster.
-func (f *snapshotFlags) loadCluster(ctx context.Context, o mesh.Options) (*mesh.Snapshot, error) {
+// readMeshNetworks reads a file that holds a MeshNetworks, and gives its text
+// too.
+func readMeshNetworks(file string) (*meshconfig.MeshNetworks, []byte, error) {
+	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+	if err != nil {
+		return nil, nil, err
+	}
+	networks, err := mesh.ParseNetworks(text)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return networks, text, nil
+}
+
+// readCluster reads the objects of a cluster and, unless a file gives it, its
+// mesh config.
+func (f *snapshotFlags) readCluster(ctx context.Context, o mesh.Options) (mesh.Options, []*manifest.Stream, error) {
 	client, err := cluster.Connect(f.access)
 	if err != nil {
-		return nil, err
+		return o, nil, err
 	}
 	if o.Config == nil {
 		name := inject.MeshConfigMap
@@ -180,23 +201,23 @@ func (f *snapshotFlags) loadCluster(ctx context.Context, o mesh.Options) (*mesh.
 		}
 		m, err := client.ConfigMap(ctx, f.istioNamespace, name)
 		if err != nil {
-			return nil, err
+			return o, nil, err
 		}
 		if o.Config, err = mesh.ParseConfig([]byte(m.Data["mesh"])); err != nil {
-			return nil, fmt.Errorf("ConfigMap %s/%s: %w", f.istioNamespace, name, err)
+			return o, nil, fmt.Errorf("ConfigMap %s/%s: %w", f.istioNamespace, name, err)
 		}
 	}
 	var objects []*manifest.Stream
 	for _, resource := range cluster.MeshResources() {
 		list, err := client.List(ctx, resource)
 		if err != nil {
-			return nil, err
+			return o, nil, err
 		}
 		stream, err := manifest.Read(resource.Plural, list)
 		if err != nil {
-			return nil, err
+			return o, nil, err
 		}
 		objects = append(objects, stream)
 	}
-	return mesh.Build(objects, o)
+	return o, objects, nil
 }

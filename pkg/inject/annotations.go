@@ -69,6 +69,15 @@ func validators() map[string]func(string) error {
 	}
 }
 
+// ValidateAnnotation says why injection refuses the value of an annotation. It
+// is nil for those that it does not look at.
+func ValidateAnnotation(key, value string) error {
+	if validate, ok := validators()[key]; ok {
+		return validate(value)
+	}
+	return nil
+}
+
 // named says in the refusal which setting of the sidecar is meant.
 func named(setting string, validate func(string) error) func(string) error {
 	return func(v string) error {

@@ -228,11 +228,23 @@ const (
 )
 
 func (s strictness) unmarshal(fields map[string]json.RawMessage, message proto.Message) error {
+	options := protojson.UnmarshalOptions{DiscardUnknown: bool(s)}
 	text, err := json.Marshal(fields)
 	if err != nil {
 		return err
 	}
-	return protojson.UnmarshalOptions{DiscardUnknown: bool(s)}.Unmarshal(text, message)
+	err = options.Unmarshal(text, message)
+	if err == nil {
+		return nil
+	}
+	durations, changed := goDurations(fields, message.ProtoReflect().Descriptor())
+	if !changed {
+		return err
+	}
+	if text, err = json.Marshal(durations); err != nil {
+		return err
+	}
+	return options.Unmarshal(text, message)
 }
 
 // fieldError names the fields that cannot be read. protojson names a place in

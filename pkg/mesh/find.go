@@ -71,7 +71,7 @@ func (s *Snapshot) workloadsAt(at place) []*Workload {
 // runsPods tells whether a word names a kind of Kubernetes' that runs pods, or
 // one of a workload of the files.
 func (s *Snapshot) runsPods(word string) bool {
-	for _, t := range builtinPodTemplates() {
+	for _, t := range BuiltinPodTemplates() {
 		if IsKind(word, t.Kind) {
 			return true
 		}

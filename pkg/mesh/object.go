@@ -59,6 +59,9 @@ func (o *Object) Places() func(path ...string) report.Location {
 // Decode reads the object, as JSON, into a value.
 func (o *Object) Decode(into any) error { return json.Unmarshal(o.text, into) }
 
+// Text is the object as JSON.
+func (o *Object) Text() []byte { return o.text }
+
 // Document is the text that the object is in, and the way to it from there.
 func (o *Object) Document() (d *manifest.Document, path []string) { return o.document, o.path }
 

@@ -32,9 +32,9 @@ func ParsePodTemplate(s string) (PodTemplate, error) {
 	return PodTemplate{Group: grp, Kind: kind, Path: steps}, nil
 }
 
-// builtinPodTemplates are Kubernetes' own kinds that run pods, under all the
+// BuiltinPodTemplates are Kubernetes' own kinds that run pods, under all the
 // groups that they have had.
-func builtinPodTemplates() []PodTemplate {
+func BuiltinPodTemplates() []PodTemplate {
 	template := []string{"spec", "template"}
 	all := []PodTemplate{
 		{"", "Pod", nil},

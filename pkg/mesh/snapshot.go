@@ -119,7 +119,7 @@ func Survey(streams []*manifest.Stream, o Options) *Inventory {
 		i.Problems = append(i.Problems, err)
 	}
 	i.Objects = slices.Clone(objects)
-	kinds := slices.Concat(o.PodTemplates, KnownPodTemplates(), builtinPodTemplates())
+	kinds := slices.Concat(o.PodTemplates, KnownPodTemplates(), BuiltinPodTemplates())
 	for _, object := range s.keepLast(objects) {
 		if err := s.add(object, kinds); err != nil {
 			i.Problems = append(i.Problems, err)

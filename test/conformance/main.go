@@ -33,6 +33,8 @@ func corpora() []corpus {
 	return append(all,
 		corpus{name: "clients", folders: []string{"clients"}, scorer: scoreClients},
 		corpus{name: "envoy", folders: []string{"envoy"}, scorer: scoreEnvoy},
+		corpus{name: "analyze", folders: []string{"analyze"}, scorer: scoreAnalyze},
+		corpus{name: "validate", folders: []string{"validate"}, scorer: scoreValidate},
 		corpus{name: "authz", folders: []string{"authz"}, scorer: filters.cases},
 		corpus{name: "authz/fields", folders: []string{"authz"}, scorer: filters.fields})
 }

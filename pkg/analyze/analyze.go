@@ -1,0 +1,123 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/meshctl/meshctl/internal/workers"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// Options choose rules and findings.
+type Options struct {
+	Profile Profile
+	Only    []string // codes or slugs; empty is all of the profile
+	Skip    []string
+	// Namespace keeps the findings of its objects and of those without one; ""
+	// keeps all.
+	Namespace string
+	// Suppressions of the command line or the settings.
+	Suppressions []Suppression
+}
+
+// Profile is a choice of rules.
+type Profile string
+
+// The profiles.
+const (
+	// Baseline asks for what is correct.
+	Baseline Profile = "baseline"
+	// Strict asks for what is good practice, too.
+	Strict Profile = "strict"
+	// CI is Baseline without what only looks like a mistake.
+	CI Profile = "ci"
+)
+
+// Profiles are all that there are.
+func Profiles() []Profile { return []Profile{Baseline, Strict, CI} }
+
+// Analyze runs rules over manifests. The findings come in the order of the
+// files. It fails only if the context ends, or names of rules are unknown.
+func Analyze(ctx context.Context, rules []Rule, in Input, o Options) ([]report.Finding, error) {
+	chosen, err := choose(rules, o)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]Rule{}
+	for _, r := range rules {
+		known[r.Code] = r
+	}
+	inventory := newInventory(in)
+	passes := make([]*Pass, 0, len(rules))
+	for _, r := range rules {
+		if r.Check != nil {
+			passes = append(passes, &Pass{Inventory: inventory, rule: r, rules: known})
+		}
+	}
+	if err := workers.Each(ctx, len(passes), 1, func(i int) error {
+		passes[i].rule.Check(passes[i])
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	var reports []*Report
+	for _, p := range passes {
+		reports = append(reports, p.reports...)
+	}
+	reports = inventory.suppress(reports, chosen, o.Suppressions)
+	inventory.fixes(reports)
+	var findings []report.Finding
+	for _, r := range reports {
+		if chosen[r.Code] && (o.Namespace == "" || r.namespace == "" || r.namespace == o.Namespace) {
+			findings = append(findings, r.Finding)
+		}
+	}
+	slices.SortStableFunc(findings, report.Finding.Compare)
+	return findings, nil
+}
+
+// Choose picks the rules that options run. It fails if a name is unknown.
+func Choose(rules []Rule, o Options) ([]Rule, error) {
+	chosen, err := choose(rules, o)
+	return slices.DeleteFunc(slices.Clone(rules), func(r Rule) bool { return !chosen[r.Code] }), err
+}
+
+// choose picks the codes to report.
+func choose(rules []Rule, o Options) (map[string]bool, error) {
+	named := func(names []string) (map[string]bool, error) {
+		codes := map[string]bool{}
+		for _, name := range names {
+			i := slices.IndexFunc(rules, func(r Rule) bool { return strings.EqualFold(name, r.Code) || name == r.Slug })
+			if i < 0 {
+				return nil, fmt.Errorf("no rule %q", name)
+			}
+			codes[rules[i].Code] = true
+		}
+		return codes, nil
+	}
+	only, err := named(o.Only)
+	if err != nil {
+		return nil, err
+	}
+	skip, err := named(o.Skip)
+	if err != nil {
+		return nil, err
+	}
+	chosen := map[string]bool{}
+	for _, r := range rules {
+		chosen[r.Code] = !skip[r.Code] && (only[r.Code] || len(only) == 0 && o.Profile.has(r))
+	}
+	return chosen, nil
+}
+
+func (p Profile) has(r Rule) bool {
+	switch p {
+	case Strict:
+		return true
+	case CI:
+		return !r.Strict && r.Confidence != Heuristic
+	}
+	return !r.Strict
+}

@@ -1,0 +1,162 @@
+package analyze_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/meshctl/meshctl/pkg/analyze"
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// labelled finds Namespaces with a label "old", and knows the new one; it is the
+// rule that the framework is tried with.
+func labelled() []analyze.Rule {
+	return []analyze.Rule{
+		{Code: "MSH0001", Slug: "old-label", Severity: report.Error, Confidence: analyze.NeedsInventory, Check: func(p *analyze.Pass) {
+			for _, o := range p.Kind("", "Namespace") {
+				path := []string{"metadata", "labels", "old"}
+				if value, ok := o.Labels["old"]; ok {
+					r := p.Report(o, path, "the label old is %s", value).Because(o, nil, "of this namespace")
+					switch value {
+					case "rename":
+						r.RenameKey(path, "new")
+					case "set":
+						r.SetValue(path, "done: yes").RenameKey(path, "new")
+					case "remove":
+						r.Remove(path)
+					}
+				}
+			}
+		}},
+		{Code: "MSH0002", Slug: "any-namespace", Severity: report.Info, Confidence: analyze.Heuristic, Strict: true, Check: func(p *analyze.Pass) {
+			for _, o := range p.Kind("", "Namespace") {
+				p.Report(o, nil, "a namespace")
+			}
+		}},
+		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
+	}
+}
+
+func namespace(label string) string {
+	return "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: shop # kept\n  labels:\n    \"old\": " + label + "\n    tier: web\n"
+}
+
+func run(t *testing.T, text string, in analyze.Input, o analyze.Options) []report.Finding {
+	t.Helper()
+	s, err := manifest.Read("a.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Streams = []*manifest.Stream{s}
+	findings, err := analyze.Analyze(context.Background(), labelled(), in, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return findings
+}
+
+func codes(findings []report.Finding) string {
+	var all []string
+	for _, f := range findings {
+		all = append(all, f.Code)
+	}
+	return strings.Join(all, " ")
+}
+
+// TestChoice: profiles and names choose rules; what rests on absent objects is
+// an error only if the files are complete.
+func TestChoice(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		o    analyze.Options
+		want string
+	}{
+		{analyze.Options{Profile: analyze.Baseline}, "MSH0001"},
+		{analyze.Options{Profile: analyze.Strict}, "MSH0002 MSH0001"},
+		{analyze.Options{Profile: analyze.CI}, "MSH0001"},
+		{analyze.Options{Only: []string{"any-namespace"}}, "MSH0002"},
+		{analyze.Options{Profile: analyze.Strict, Skip: []string{"msh0002"}}, "MSH0001"},
+		{analyze.Options{Profile: analyze.Strict, Namespace: "other"}, ""},
+	} {
+		if got := codes(run(t, namespace("x"), analyze.Input{}, tt.o)); got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.o, got, tt.want)
+		}
+	}
+	if _, err := analyze.Analyze(context.Background(), labelled(), analyze.Input{}, analyze.Options{Only: []string{"nothing"}}); err == nil {
+		t.Error("an unknown rule is no error")
+	}
+	for complete, want := range map[bool]report.Severity{false: report.Warning, true: report.Error} {
+		f := run(t, namespace("x"), analyze.Input{Complete: complete}, analyze.Options{})[0]
+		if f.Severity != want || f.Line != 6 || f.Column != 12 || f.Origin != "Namespace shop" || len(f.Related) != 1 {
+			t.Errorf("complete %v: %+v", complete, f)
+		}
+	}
+}
+
+// TestSuppression: by comment with a reason, on its line or above it; by
+// annotation; by option. Comments that suppress nothing are told.
+func TestSuppression(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		text string
+		o    analyze.Options
+		want string
+	}{
+		"on the line":    {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001 it must stay", 1), analyze.Options{}, ""},
+		"above the line": {strings.Replace(namespace("x"), "    \"old", "    # meshctl:ignore msh0001,MSH0002 it must stay\n    # and more\n    \"old", 1), analyze.Options{}, ""},
+		"no reason":      {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001", 1), analyze.Options{}, "MSH0001 MSH0320"},
+		"another line":   {"# meshctl:ignore MSH0001 it must stay\n" + namespace("x"), analyze.Options{}, "MSH0320 MSH0001"},
+		"not run":        {"# meshctl:ignore MSH0002 why not\n" + namespace("x"), analyze.Options{}, "MSH0001"},
+		"annotation":     {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"MSH0003,MSH0001\"}\n  labels", 1), analyze.Options{}, ""},
+		"all":            {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"*\"}\n  labels", 1), analyze.Options{}, ""},
+		"option":         {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh*"}}}, ""},
+		"other option":   {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh"}}}, "MSH0001"},
+	} {
+		if got := codes(run(t, tt.text, analyze.Input{}, tt.o)); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	for _, text := range []string{"", "MSH0001", "=Pod a", "MSH0001=", "MSH0001=[", "x"} {
+		if s, err := analyze.ParseSuppression(text); err == nil {
+			t.Errorf("%q: %+v", text, s)
+		}
+	}
+	s, err := analyze.ParseSuppression("*=Pod *.testing")
+	if err != nil || s != (analyze.Suppression{Code: "*", Origin: "Pod *.testing"}) {
+		t.Error(s, err)
+	}
+}
+
+// TestFix: fixes change what they name and no other byte, whatever the line
+// ends, and the finding is gone.
+func TestFix(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ label, old, new string }{
+		{"rename", `"old": rename`, `new: rename`},
+		{"set", `"old": set`, `new: 'done: yes'`},
+		{"remove", "    \"old\": remove\n", ""},
+	} {
+		for _, ends := range []string{"\n", "\r\n"} {
+			text := strings.ReplaceAll("a: b\n---\n"+namespace(tt.label), "\n", ends)
+			want := strings.ReplaceAll("a: b\n---\n"+strings.Replace(namespace(tt.label), tt.old, tt.new, 1), "\n", ends)
+			findings := run(t, text, analyze.Input{}, analyze.Options{})
+			if len(findings) != 1 || findings[0].Fix == nil || findings[0].Fix.Description == "" {
+				t.Fatalf("%s: %+v", tt.label, findings)
+			}
+			got, made := analyze.Apply([]byte(text), "a.yaml", findings)
+			if string(got) != want || made != 1 {
+				t.Errorf("%s: %d fixes, %q, want %q", tt.label, made, got, want)
+			}
+			if left := run(t, string(got), analyze.Input{}, analyze.Options{}); len(left) != 0 {
+				t.Errorf("%s: %+v is left", tt.label, left)
+			}
+		}
+	}
+	findings := run(t, namespace("rename"), analyze.Input{}, analyze.Options{})
+	if text, made := analyze.Apply([]byte(namespace("rename")), "a.yaml", slices.Concat(findings, findings)); made != 1 || strings.Count(string(text), "new") != 1 {
+		t.Errorf("%d fixes of the same bytes: %s", made, text)
+	}
+}

@@ -1,0 +1,169 @@
+package analyze
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// fixes gives the findings that know their fix the edits for it.
+func (i *Inventory) fixes(reports []*Report) {
+	streams := map[string]*manifest.Stream{}
+	for _, s := range i.Streams {
+		streams[s.Name] = s
+	}
+	for _, r := range reports {
+		if r.changes == nil || r.object == nil || streams[r.File] == nil {
+			continue
+		}
+		if fix, err := r.fix(streams[r.File]); err == nil {
+			r.Fix = fix // without one the finding still says what to do
+		}
+	}
+}
+
+// fix turns the changes into edits of the file.
+func (r *Report) fix(s *manifest.Stream) (*report.Fix, error) {
+	document, at := r.object.Document()
+	fix := &report.Fix{}
+	var words []string
+	text := document.Text
+	for _, c := range r.changes {
+		path := append(slices.Clone(at), c.path...)
+		next, said, err := c.apply(document, text, path)
+		if err != nil {
+			return nil, err
+		}
+		text, words = next, append(words, said)
+	}
+	fix.Description = strings.Join(words, "; ")
+	fix.Edits = []report.Edit{difference(s, document, text)}
+	return fix, nil
+}
+
+// apply makes the change in the document's text, and says what it does.
+func (c change) apply(document *manifest.Document, text []byte, path []string) (edited []byte, said string, err error) {
+	name := fieldPath(c.path)
+	if c.key != "" {
+		now := *document
+		now.Text = text
+		start, end, found := now.KeySpan(path...)
+		if !found {
+			return nil, "", fmt.Errorf("%s cannot be renamed in place", name)
+		}
+		return slices.Concat(text[:start], []byte(c.key), text[end:]), fmt.Sprintf("rename %s to %s", name, c.key), nil
+	}
+	var decoder manifest.Decoder
+	before, err := decoder.Tree(text)
+	if err != nil {
+		return nil, "", err
+	}
+	after, err := with(before, path, c)
+	if err != nil {
+		return nil, "", err
+	}
+	editor := manifest.Editor{Key: func([]string) string { return manifest.ByPosition }}
+	edited, err = editor.Edit(text, before, after)
+	if c.remove {
+		return edited, "remove " + name, err
+	}
+	return edited, fmt.Sprintf("set %s to %v", name, c.value), err
+}
+
+// with is a tree with a change made; the tree itself stays as it is.
+func with(tree any, path []string, c change) (any, error) {
+	if len(path) == 0 {
+		return c.value, nil
+	}
+	switch node := tree.(type) {
+	case map[string]any:
+		result := maps.Clone(node)
+		if len(path) == 1 && c.remove {
+			delete(result, path[0])
+			return result, nil
+		}
+		value, err := with(node[path[0]], path[1:], c)
+		result[path[0]] = value
+		return result, err
+	case []any:
+		n, err := strconv.Atoi(path[0])
+		if err != nil || n < 0 || n >= len(node) {
+			return nil, fmt.Errorf("no item %s", path[0])
+		}
+		if len(path) == 1 && c.remove {
+			return slices.Delete(slices.Clone(node), n, n+1), nil
+		}
+		result := slices.Clone(node)
+		result[n], err = with(node[n], path[1:], c)
+		return result, err
+	case nil:
+		value, err := with(map[string]any{}, path, c)
+		return value, err
+	}
+	return nil, fmt.Errorf("no field %s", path[0])
+}
+
+// difference is the edit of the stream that makes text of the document's.
+func difference(s *manifest.Stream, document *manifest.Document, text []byte) report.Edit {
+	old := document.Text
+	start := 0
+	for start < len(old) && start < len(text) && old[start] == text[start] {
+		start++
+	}
+	end, last := len(old), len(text)
+	for end > start && last > start && old[end-1] == text[last-1] {
+		end, last = end-1, last-1
+	}
+	edit := report.Edit{File: s.Name, Start: s.Offset(document, start), End: s.Offset(document, end), Text: string(text[start:last])}
+	if bytes.Contains(s.Data, []byte("\r\n")) {
+		edit.Text = strings.ReplaceAll(edit.Text, "\n", "\r\n")
+	}
+	return edit
+}
+
+// fieldPath writes a path as people do: "spec.rules[0].to".
+func fieldPath(path []string) string {
+	var b strings.Builder
+	for i, step := range path {
+		switch _, err := strconv.Atoi(step); {
+		case err == nil:
+			b.WriteString("[" + step + "]")
+		case i > 0:
+			b.WriteString("." + step)
+		default:
+			b.WriteString(step)
+		}
+	}
+	return b.String()
+}
+
+// Apply makes the fixes of findings in a file's text. Of fixes that touch the
+// same bytes the first is made; run again for the others.
+func Apply(data []byte, file string, findings []report.Finding) (fixed []byte, made int) {
+	var edits []report.Edit
+	for _, f := range findings {
+		if f.Fix == nil || slices.ContainsFunc(f.Fix.Edits, func(e report.Edit) bool { return e.File != file || overlaps(edits, e) }) {
+			continue
+		}
+		edits = append(edits, f.Fix.Edits...)
+		made++
+	}
+	sort.SliceStable(edits, func(i, j int) bool { return edits[i].Start < edits[j].Start })
+	at := 0
+	for _, e := range edits {
+		fixed = append(append(fixed, data[at:e.Start]...), e.Text...)
+		at = e.End
+	}
+	return append(fixed, data[at:]...), made
+}
+
+func overlaps(edits []report.Edit, e report.Edit) bool {
+	return slices.ContainsFunc(edits, func(other report.Edit) bool { return e.Start <= other.End && other.Start <= e.End })
+}

@@ -1,0 +1,118 @@
+package analyze
+
+import (
+	"fmt"
+
+	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// Pass is one rule's run over the inventory.
+type Pass struct {
+	*Inventory
+	rule    Rule
+	rules   map[string]Rule // all, by code
+	reports []*Report
+}
+
+// Report adds a finding about an object. path leads to the value at fault: map
+// keys and list numbers.
+func (p *Pass) Report(o *mesh.Object, path []string, format string, args ...any) *Report {
+	return p.ReportCode(p.rule.Code, o, path, format, args...)
+}
+
+// ReportCode is Report for a check that finds several codes.
+func (p *Pass) ReportCode(code string, o *mesh.Object, path []string, format string, args ...any) *Report {
+	r := p.add(code, origin(o), o.Locate(path...), fmt.Sprintf(format, args...))
+	r.object, r.namespace = o, o.Namespace
+	if o.Kind == "Namespace" {
+		r.namespace = o.Name
+	}
+	return r
+}
+
+// ReportAt is Report for a place that is in no object.
+func (p *Pass) ReportAt(origin string, at report.Location, format string, args ...any) *Report {
+	return p.ReportCodeAt(p.rule.Code, origin, at, format, args...)
+}
+
+// ReportCodeAt is ReportAt for a check that finds several codes.
+func (p *Pass) ReportCodeAt(code, origin string, at report.Location, format string, args ...any) *Report {
+	return p.add(code, origin, at, fmt.Sprintf(format, args...))
+}
+
+// ReportFault reports an error of reading the files.
+func (p *Pass) ReportFault(code string, fault *report.InputError) *Report {
+	message := fault.Err.Error()
+	if fault.Hint != "" {
+		message += "; " + fault.Hint
+	}
+	return p.add(code, fault.Subject, fault.Location, message)
+}
+
+func (p *Pass) add(code, origin string, at report.Location, message string) *Report {
+	rule, known := p.rules[code]
+	if !known {
+		panic("the check of " + p.rule.Code + " reports " + code + ", which is no rule")
+	}
+	r := &Report{Finding: report.Finding{Code: code, Severity: rule.severity(p.Complete), Origin: origin, Location: at, Message: message}}
+	p.reports = append(p.reports, r)
+	return r
+}
+
+// Report is a finding that more can be said about.
+type Report struct {
+	report.Finding
+	object    *mesh.Object // nil for none
+	namespace string       // "" for none
+	changes   []change     // that fix it
+}
+
+// Because names an object that has to do with the finding.
+func (r *Report) Because(o *mesh.Object, path []string, format string, args ...any) *Report {
+	r.Related = append(r.Related, report.Related{Origin: origin(o), Location: o.Locate(path...), Message: fmt.Sprintf(format, args...)})
+	return r
+}
+
+// As gives the finding another severity than its rule's.
+func (r *Report) As(severity report.Severity) *Report {
+	r.Severity = severity
+	return r
+}
+
+// SetValue fixes the finding: the value at path of its object becomes another
+// one.
+func (r *Report) SetValue(path []string, value any) *Report {
+	r.changes = append(r.changes, change{path: path, value: value})
+	return r
+}
+
+// RenameKey fixes the finding: the last key of path becomes another one.
+func (r *Report) RenameKey(path []string, key string) *Report {
+	r.changes = append(r.changes, change{path: path, key: key})
+	return r
+}
+
+// Remove fixes the finding: what stands at path goes.
+func (r *Report) Remove(path []string) *Report {
+	r.changes = append(r.changes, change{path: path, remove: true})
+	return r
+}
+
+// change is one step of a fix, of an object's tree.
+type change struct {
+	path   []string
+	value  any    // the new value
+	key    string // or the new name of the last key
+	remove bool   // or nothing
+}
+
+// origin names an object as Istio's analyzers do: without the namespace that
+// the manifest does not say.
+func origin(o *mesh.Object) string {
+	named := o.Object
+	if o.Implied {
+		named.Namespace = ""
+	}
+	return named.String()
+}

@@ -1,0 +1,39 @@
+package analyze
+
+import "github.com/meshctl/meshctl/pkg/report"
+
+// Confidence says what a finding rests on.
+type Confidence string
+
+// The confidences.
+const (
+	// Certain: the files alone prove it.
+	Certain Confidence = "certain"
+	// NeedsInventory: something is not in the files. Such a finding is a warning
+	// at most, unless the files are said to be the whole world.
+	NeedsInventory Confidence = "needs-complete-inventory"
+	// Heuristic: it looks like a mistake, and need not be one.
+	Heuristic Confidence = "heuristic"
+)
+
+// Rule is one thing that may be wrong with a mesh.
+type Rule struct {
+	Code       string // "IST0101" or "MSH0108"
+	Slug       string // its name, such as "allow-negative-match"
+	Severity   report.Severity
+	Confidence Confidence
+	// Strict rules ask for more than correctness: they run in the profile strict
+	// only, or where their name is given.
+	Strict bool
+	// Check reports what it finds. It is nil for a code that the check of another
+	// rule of its package reports.
+	Check func(*Pass)
+}
+
+// severity is how bad a finding of the rule is.
+func (r Rule) severity(complete bool) report.Severity {
+	if r.Confidence == NeedsInventory && !complete {
+		return min(r.Severity, report.Warning)
+	}
+	return r.Severity
+}
