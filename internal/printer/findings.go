@@ -22,7 +22,7 @@ func Findings(w io.Writer, findings []report.Finding) error {
 		for _, f := range group {
 			rows = append(rows, []string{"  " + linePlace(f.Location), f.Severity.String(), f.Code, oneLine(f.Origin), oneLine(f.Message)})
 			for _, r := range f.Related {
-				rows = append(rows, []string{"", "", "", oneLine(r.Origin), "see " + oneLine(r.Location.String()+": "+r.Message)})
+				rows = append(rows, []string{"", "", "", oneLine(r.Origin), "see " + oneLine(r.String()+": "+r.Message)})
 			}
 		}
 		if err := Lines(w, oneLine(group[0].File)); err != nil {
@@ -90,7 +90,7 @@ func FindingsMarkdown(w io.Writer, findings []report.Finding) error {
 			lines = append(lines, "", report.Count(len(findings)-i, "finding")+" more are not shown.")
 			break
 		}
-		lines = append(lines, "| "+markdownCell(f.Location.String())+" | "+f.Severity.String()+" | "+f.Code+" | "+markdownCell(f.Origin)+" | "+markdownCell(f.Message)+" |")
+		lines = append(lines, "| "+markdownCell(f.String())+" | "+f.Severity.String()+" | "+f.Code+" | "+markdownCell(f.Origin)+" | "+markdownCell(f.Message)+" |")
 	}
 	return Lines(w, append(lines, "", "</details>")...)
 }

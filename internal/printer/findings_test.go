@@ -15,9 +15,11 @@ import (
 func someFindings() []report.Finding {
 	at := report.Location{File: "deploy/a.yaml", Line: 3, Column: 5}
 	return []report.Finding{
-		{Code: "MSH0001", Severity: report.Error, Origin: "Pod shop/a", Message: "one\nline | of `it`", Location: at,
+		{
+			Code: "MSH0001", Severity: report.Error, Origin: "Pod shop/a", Message: "one\nline | of `it`", Location: at,
 			Related: []report.Related{{Origin: "Service shop/a", Message: "leads here", Location: at}},
-			Fix:     &report.Fix{Description: "set x", Edits: []report.Edit{{File: at.File, Start: 4, End: 9, Text: "y"}}}},
+			Fix:     &report.Fix{Description: "set x", Edits: []report.Edit{{File: at.File, Start: 4, End: 9, Text: "y"}}},
+		},
 		{Code: "MSH0001", Severity: report.Error, Origin: "Pod shop/a", Message: "one\nline | of `it`", Location: report.Location{File: at.File, Line: 9}},
 		{Code: "MSH0002", Severity: report.Info, Origin: "Namespace shop", Message: "a hint", Location: report.Location{File: "b.yaml"}},
 		{Code: "MSH0003", Severity: report.Warning, Message: "no place"},

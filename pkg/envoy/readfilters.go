@@ -69,7 +69,8 @@ func (d *Dump) FilterConfig(f interface {
 	GetName() string
 	GetTypedConfig() *anypb.Any
 	GetConfigDiscovery() *corev3.ExtensionConfigSource
-}) *anypb.Any {
+},
+) *anypb.Any {
 	if f.GetConfigDiscovery() == nil {
 		return f.GetTypedConfig()
 	}

@@ -131,7 +131,7 @@ func scoreValidate(out io.Writer, binary, dir string) (score, total int, err err
 	if err != nil {
 		return 0, 0, err
 	}
-	defer os.RemoveAll(folder) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(folder)
 	var cases []validateCase
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	lines.Buffer(nil, len(text))

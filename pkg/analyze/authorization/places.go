@@ -27,11 +27,12 @@ func unservedPorts(p *analyze.Pass) {
 				continue
 			}
 			for i, value := range f.values {
-				n, err := strconv.ParseUint(value, 10, 16)
+				parsed, err := strconv.ParseUint(value, 10, 16)
+				n := uint16(parsed)
 				if err != nil || slices.ContainsFunc(workloads, func(w *mesh.Workload) bool { return p.Listens(w, uint32(n)) }) {
 					continue
 				}
-				own := ownPort(p, workloads, int32(n)) //nolint:gosec // a port
+				own := ownPort(p, workloads, int32(n))
 				if own == 0 {
 					p.Report(r.Object, f.at(i), "no selected workload listens on port %s: this matches nothing", value).Because(workloads[0].Object, nil, "is selected")
 					continue

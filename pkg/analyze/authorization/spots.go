@@ -52,9 +52,12 @@ func ruleFields(rule *security.Rule, n int) []field {
 			name     string
 			yes, not []string
 		}{
-			{"principals", s.GetPrincipals(), s.GetNotPrincipals()}, {"requestPrincipals", s.GetRequestPrincipals(), s.GetNotRequestPrincipals()},
-			{"namespaces", s.GetNamespaces(), s.GetNotNamespaces()}, {"serviceAccounts", s.GetServiceAccounts(), s.GetNotServiceAccounts()},
-			{"ipBlocks", s.GetIpBlocks(), s.GetNotIpBlocks()}, {"remoteIpBlocks", s.GetRemoteIpBlocks(), s.GetNotRemoteIpBlocks()},
+			{"principals", s.GetPrincipals(), s.GetNotPrincipals()},
+			{"requestPrincipals", s.GetRequestPrincipals(), s.GetNotRequestPrincipals()},
+			{"namespaces", s.GetNamespaces(), s.GetNotNamespaces()},
+			{"serviceAccounts", s.GetServiceAccounts(), s.GetNotServiceAccounts()},
+			{"ipBlocks", s.GetIpBlocks(), s.GetNotIpBlocks()},
+			{"remoteIpBlocks", s.GetRemoteIpBlocks(), s.GetNotRemoteIpBlocks()},
 		} {
 			add(l.name, false, l.yes, at...)
 			add(l.name, true, l.not, at...)
@@ -66,8 +69,10 @@ func ruleFields(rule *security.Rule, n int) []field {
 			name     string
 			yes, not []string
 		}{
-			{"ports", o.GetPorts(), o.GetNotPorts()}, {"methods", o.GetMethods(), o.GetNotMethods()},
-			{"paths", o.GetPaths(), o.GetNotPaths()}, {"hosts", o.GetHosts(), o.GetNotHosts()},
+			{"ports", o.GetPorts(), o.GetNotPorts()},
+			{"methods", o.GetMethods(), o.GetNotMethods()},
+			{"paths", o.GetPaths(), o.GetNotPaths()},
+			{"hosts", o.GetHosts(), o.GetNotHosts()},
 		} {
 			add(l.name, false, l.yes, at...)
 			add(l.name, true, l.not, at...)

@@ -76,7 +76,7 @@ func (v spot) template() {
 	open := false
 	for i, part := range strings.Split(v.value, "/") {
 		switch {
-		case i == 0 && part != "", i > 0 && part == "" && !(i == strings.Count(v.value, "/")):
+		case i == 0 && part != "", i > 0 && part == "" && i != strings.Count(v.value, "/"):
 			v.say("MSH0134", "template %q: Envoy's process ends when it reads a template without a slash in front, or with an empty segment: every selected workload goes down. Begin it with /, and leave no segment empty", v.value)
 			return
 		case open && strings.Contains(part, "*"):
@@ -170,7 +170,7 @@ func (v spot) principal(known accounts) {
 		return
 	}
 	if isPattern(v.value) {
-		if !strings.Contains(v.value, "/sa/") && !(v.value == "*" && v.not) {
+		if !strings.Contains(v.value, "/sa/") && (v.value != "*" || !v.not) {
 			v.say("MSH0118", "principal %q is everybody with a certificate of the mesh%s: is that meant?", v.value, within(v.value))
 		}
 		return

@@ -11,10 +11,12 @@ import (
 // What pages of the web and word processors make of YAML.
 var (
 	curly    = regexp.MustCompile(`(?:^\s*(?:- )*(?:[\w./-]+:)?\s*|[\[{,]\s*(?:[\w./-]+:\s*)?)([“”„‘’][^“”„‘’,\]}\n]*[“”‘’]?)`)
-	nbsp     = "\u00a0"
 	residue  = regexp.MustCompile(`\{\{-?\s*[.$(a-z]`)
 	leadTabs = regexp.MustCompile(`^ *\t`)
 )
+
+// nbsp is a non-breaking space.
+const nbsp = "\u00a0"
 
 // pasted finds what copying did to a text: quotes that are no quotes, blanks
 // that are no blanks, tabs that indent, and templates that were not rendered.

@@ -59,20 +59,33 @@ type texts struct {
 
 func sourceTexts(s *security.Source) []texts {
 	return []texts{
-		{"principals", s.GetPrincipals()}, {"notPrincipals", s.GetNotPrincipals()},
-		{"requestPrincipals", s.GetRequestPrincipals()}, {"notRequestPrincipals", s.GetNotRequestPrincipals()},
-		{"namespaces", s.GetNamespaces()}, {"notNamespaces", s.GetNotNamespaces()},
-		{"serviceAccounts", s.GetServiceAccounts()}, {"notServiceAccounts", s.GetNotServiceAccounts()},
-		{"trustDomains", s.GetTrustDomains()}, {"notTrustDomains", s.GetNotTrustDomains()},
-		{"ipBlocks", s.GetIpBlocks()}, {"notIpBlocks", s.GetNotIpBlocks()},
-		{"remoteIpBlocks", s.GetRemoteIpBlocks()}, {"notRemoteIpBlocks", s.GetNotRemoteIpBlocks()},
+		{"principals", s.GetPrincipals()},
+		{"notPrincipals", s.GetNotPrincipals()},
+		{"requestPrincipals", s.GetRequestPrincipals()},
+		{"notRequestPrincipals", s.GetNotRequestPrincipals()},
+		{"namespaces", s.GetNamespaces()},
+		{"notNamespaces", s.GetNotNamespaces()},
+		{"serviceAccounts", s.GetServiceAccounts()},
+		{"notServiceAccounts", s.GetNotServiceAccounts()},
+		{"trustDomains", s.GetTrustDomains()},
+		{"notTrustDomains", s.GetNotTrustDomains()},
+		{"ipBlocks", s.GetIpBlocks()},
+		{"notIpBlocks", s.GetNotIpBlocks()},
+		{"remoteIpBlocks", s.GetRemoteIpBlocks()},
+		{"notRemoteIpBlocks", s.GetNotRemoteIpBlocks()},
 	}
 }
 
 func operationTexts(o *security.Operation) []texts {
 	return []texts{
-		{"ports", o.GetPorts()}, {"notPorts", o.GetNotPorts()}, {"methods", o.GetMethods()}, {"notMethods", o.GetNotMethods()},
-		{"paths", o.GetPaths()}, {"notPaths", o.GetNotPaths()}, {"hosts", o.GetHosts()}, {"notHosts", o.GetNotHosts()},
+		{"ports", o.GetPorts()},
+		{"notPorts", o.GetNotPorts()},
+		{"methods", o.GetMethods()},
+		{"notMethods", o.GetNotMethods()},
+		{"paths", o.GetPaths()},
+		{"notPaths", o.GetNotPaths()},
+		{"hosts", o.GetHosts()},
+		{"notHosts", o.GetNotHosts()},
 	}
 }
 

@@ -99,7 +99,7 @@ func (c *checker) trafficPolicy(t *networking.TrafficPolicy, namespace string, p
 
 // outlier warns of a field that has successors (V-DR-6).
 func (c *checker) outlier(o *networking.OutlierDetection, path []string) {
-	if o.GetConsecutiveErrors() != 0 {
+	if o.GetConsecutiveErrors() != 0 { //nolint:staticcheck // that it is deprecated is the point
 		c.warn(below(path, "consecutiveErrors"), "consecutiveErrors is old: write consecutiveGatewayErrors or consecutive5xxErrors")
 	}
 }
