@@ -10,6 +10,7 @@ import (
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/analyze/authentication"
 	"github.com/meshctl/meshctl/pkg/analyze/authorization"
+	"github.com/meshctl/meshctl/pkg/analyze/exposure"
 	"github.com/meshctl/meshctl/pkg/analyze/hygiene"
 	"github.com/meshctl/meshctl/pkg/analyze/platform"
 	"github.com/meshctl/meshctl/pkg/analyze/routing"
@@ -20,7 +21,7 @@ var pages embed.FS
 
 // Rules are all rules, sorted by code.
 func Rules() []analyze.Rule {
-	all := slices.Concat(authentication.Rules(), authorization.Rules(), hygiene.Rules(), platform.Rules(), routing.Rules())
+	all := slices.Concat(authentication.Rules(), authorization.Rules(), exposure.Rules(), hygiene.Rules(), platform.Rules(), routing.Rules())
 	slices.SortFunc(all, func(a, b analyze.Rule) int { return strings.Compare(a.Code, b.Code) })
 	return all
 }
