@@ -35,9 +35,18 @@ func ReadSecret(name string, insecure bool) ([]byte, error) {
 	if !os.SameFile(info, opened) {
 		return nil, fmt.Errorf("%s: changed while it was opened", name)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	text, err := ReadSecretFrom(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return text, nil
+}
+
+// ReadSecretFrom reads a secret to its end.
+func ReadSecretFrom(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	if len(text) > maxSecret {
-		return nil, fmt.Errorf("%s: longer than %d bytes", name, maxSecret)
+		return nil, fmt.Errorf("longer than %d bytes", maxSecret)
 	}
 	return text, err
 }
