@@ -71,6 +71,10 @@ prove: $(BIN)/envoy ## a real Envoy answers N random requests as the simulator d
 prove-nightly: $(BIN)/envoy ## the same for 200,000 requests, others every day
 	$(GO) run ./test/prove -n 200000 -seed $$(date +%Y%m%d)
 
+.PHONY: certs-oracle
+certs-oracle: $(BIN)/zlint ## openssl, keytool and zlint hold what the authority issues for good
+	$(GATE) certs-oracle -count=1 -tags oracle ./test/oracle
+
 .PHONY: release-check
 release-check: build tools-release tools-e2e $(TOOLS)/venv/bin/pre-commit ## a snapshot release, the plugin, the hook and the action
 	$(GATE) release -count=1 -timeout 30m -tags release ./test/release
@@ -98,6 +102,9 @@ $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 
 $(BIN)/goreleaser: tools/release/go.mod tools/release/go.sum
 	$(call BUILD_TOOL,release,github.com/goreleaser/goreleaser/v2 github.com/rhysd/actionlint/cmd/actionlint)
+
+$(BIN)/zlint: tools/zlint/go.mod tools/zlint/go.sum
+	$(call BUILD_TOOL,zlint,github.com/zmap/zlint/v3/cmd/zlint)
 
 # Debian's package is unpacked, not installed.
 $(BIN)/etcd:

@@ -4,9 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -193,13 +196,14 @@ func TestCSR(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	a := initialize(t, c, ca.InitOptions{})
-	dir := t.TempDir()
-	command := exec.Command("openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", filepath.Join(dir, "key.pem"), "-out", filepath.Join(dir, "csr.pem"), "-subj", "/CN=admin", "-addext", "subjectAltName=DNS:*.example.com", "-addext", "basicConstraints=CA:TRUE")
-	if out, err := command.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "csr.pem"))
+	key, err := certs.GenerateKey(certs.P256)
 	must(t, err)
+	basicConstraints := pkix.Extension{Id: []int{2, 5, 29, 19}, Critical: true, Value: []byte{0x30, 3, 1, 1, 0xff}} // a CA
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: "admin"}, DNSNames: []string{"*.example.com"}, ExtraExtensions: []pkix.Extension{basicConstraints},
+	}, key)
+	must(t, err)
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})
 	csr, err := ca.ParseCSR(text)
 	must(t, err)
 	issued, told, err := a.Sign(context.Background(), csr, request(t, "shop", "web").ID, certs.LeafOptions{})
@@ -208,7 +212,7 @@ func TestCSR(t *testing.T) {
 		t.Errorf("%v", told)
 	}
 	must(t, svidVerify(issued.Chain, issued.Roots, c.now))
-	secret, err := os.ReadFile(filepath.Join(dir, "key.pem"))
+	secret, err := certs.EncodeKey(key)
 	must(t, err)
 	for want, bad := range map[string][]byte{
 		"a private key is no certificate request":                 secret,
