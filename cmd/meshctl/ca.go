@@ -136,14 +136,14 @@ func (f *caFlags) passphrase(prompt string) ([]byte, error) {
 // ask reads a passphrase from the terminal, unseen.
 func (f *caFlags) ask(prompt string) ([]byte, error) {
 	in, ok := f.streams.In.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) { //nolint:gosec // a descriptor is a small number
+	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return nil, errors.New("no passphrase: there is no terminal to ask at; give --passphrase-file or --passphrase-fd")
 	}
 	if _, err := fmt.Fprint(f.streams.ErrOut, prompt); err != nil {
 		return nil, err
 	}
-	text, err := term.ReadPassword(int(in.Fd())) //nolint:gosec // a descriptor is a small number
-	_, _ = fmt.Fprintln(f.streams.ErrOut)        // the line that was not seen to end
+	text, err := term.ReadPassword(int(in.Fd()))
+	_, _ = fmt.Fprintln(f.streams.ErrOut) // the line that was not seen to end
 	return text, err
 }
 

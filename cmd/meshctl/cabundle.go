@@ -82,7 +82,7 @@ of tls.crt, from which istiod reads no CRL.`,
 					return err
 				}
 			}
-			files, err := ca.CACertsFiles(ca.CACertsForm(layout), bundle, list)
+			files, err := ca.PluggedFiles(ca.PluggedForm(layout), bundle, list)
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ of tls.crt, from which istiod reads no CRL.`,
 			if err := keys.mayPrint(f.streams.Out); err != nil {
 				return err
 			}
-			text, err := ca.CACertsSecret(ca.CACertsForm(layout), files, namespace)
+			text, err := ca.PluggedSecret(ca.PluggedForm(layout), files, namespace)
 			if err != nil {
 				return err
 			}

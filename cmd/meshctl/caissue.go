@@ -36,7 +36,7 @@ type caIssueOptions struct {
 	dryRun   bool
 	output   string
 	password string
-	keyFlags
+	keys     keyFlags
 }
 
 // leafFlags say what is in a leaf.
@@ -91,7 +91,7 @@ func (f *keyFlags) mayWrite(path string) error {
 }
 
 func (f *keyFlags) mayPrint(out any) error {
-	if file, ok := out.(*os.File); ok && !f.stdoutKeys && term.IsTerminal(int(file.Fd())) { //nolint:gosec // a descriptor is a small number
+	if file, ok := out.(*os.File); ok && !f.stdoutKeys && term.IsTerminal(int(file.Fd())) {
 		return errors.New("keys are not printed to a terminal: name a file with -o FORM=FILE, or give --stdout-keys")
 	}
 	return nil
@@ -129,7 +129,7 @@ issues it again all the same.`,
 	flags := cmd.Flags()
 	o.input.register(flags)
 	o.leaf.register(cmd)
-	o.keyFlags.register(cmd)
+	o.keys.register(cmd)
 	flags.StringVar(&o.meshConfig, "mesh-config", "", "mesh config, whose trust domain must be the authority's")
 	flags.StringVar(&o.namespace, "ns", "", "namespace of --sa, and of objects that name none (default \"default\")")
 	flags.StringSliceVar(&o.accounts, "sa", nil, "service account; repeatable")
@@ -178,7 +178,7 @@ func (o *caIssueOptions) run(cmd *cobra.Command) error {
 	}
 	form, place, _ := strings.Cut(o.output, "=")
 	if place != "" && !o.dryRun {
-		if err := o.mayWrite(place); err != nil {
+		if err := o.keys.mayWrite(place); err != nil {
 			return err
 		}
 	}
@@ -217,7 +217,7 @@ func (o *caIssueOptions) secrets(cmd *cobra.Command, form ca.SecretForm, file st
 			return err
 		}
 		before = text
-	} else if err := o.mayPrint(o.streams.Out); err != nil && !o.dryRun {
+	} else if err := o.keys.mayPrint(o.streams.Out); err != nil && !o.dryRun {
 		return err
 	}
 	p := ca.PlanOptions{Renew: o.renew}

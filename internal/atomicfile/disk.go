@@ -30,7 +30,7 @@ func (d *Disk) Create(f File) error {
 	if err := d.step("create", f.Name); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(f.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode) //nolint:gosec // the caller names the file
+	file, err := os.OpenFile(f.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, f.Mode)
 	if err != nil {
 		return err
 	}

@@ -26,5 +26,5 @@ func SyncAll(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close()) //nolint:gosec // a descriptor is a small number
+	return errors.Join(unix.Syncfs(int(f.Fd())), f.Close())
 }

@@ -21,7 +21,7 @@ var errHeld = errors.New("held by another process")
 // when the lock is given back, since removing it would let in two (CA-59).
 func lock(dir string, e Env) (*os.File, error) {
 	const mode, pause = 0o600, 20 * time.Millisecond
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, mode)
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, mode) //nolint:gosec // a file of the directory
 	if err != nil {
 		return nil, err
 	}

@@ -30,17 +30,17 @@ func (a *Authority) Plugged() (certs.Bundle, error) {
 	}, err
 }
 
-// CACertsForm is a layout in which istiod reads an authority (CA-24).
-type CACertsForm string
+// PluggedForm is a layout in which istiod reads an authority (CA-24).
+type PluggedForm string
 
 // The layouts.
 const (
-	PEMLayout CACertsForm = "pem" // ca-cert.pem and its like
-	TLSLayout CACertsForm = "tls" // tls.crt, tls.key and ca.crt; istiod reads no CRL there
+	PEMLayout PluggedForm = "pem" // ca-cert.pem and its like
+	TLSLayout PluggedForm = "tls" // tls.crt, tls.key and ca.crt; istiod reads no CRL there
 )
 
-// CACertsFiles are the files of a layout. A CRL goes with those of PEMLayout.
-func CACertsFiles(form CACertsForm, b certs.Bundle, crl []byte) (map[string][]byte, error) {
+// PluggedFiles are the files of a layout. A CRL goes with those of PEMLayout.
+func PluggedFiles(form PluggedForm, b certs.Bundle, crl []byte) (map[string][]byte, error) {
 	switch form {
 	case PEMLayout:
 		files := map[string][]byte{certs.BundleCert: b.Cert, certs.BundleKey: b.Key, certs.BundleRoot: b.Root, certs.BundleChain: b.Chain}
@@ -66,8 +66,8 @@ func withoutRoots(b certs.Bundle) []byte {
 	return certs.EncodeCertificates(slices.DeleteFunc(chain, func(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) })...)
 }
 
-// CACertsSecret is the Secret cacerts of a namespace.
-func CACertsSecret(form CACertsForm, files map[string][]byte, namespace string) ([]byte, error) {
+// PluggedSecret is the Secret cacerts of a namespace.
+func PluggedSecret(form PluggedForm, files map[string][]byte, namespace string) ([]byte, error) {
 	if !kubernetesName(namespace) {
 		return nil, fmt.Errorf("namespace %q: lower case letters, digits and dashes only", namespace)
 	}

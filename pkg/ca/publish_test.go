@@ -31,10 +31,10 @@ func TestPlugged(t *testing.T) {
 	a := initialize(t, c, ca.InitOptions{Passphrase: passphrase(), Intermediate: certs.IntermediateOptions{Istio: true}})
 	b, err := a.Plugged()
 	must(t, err)
-	for form, want := range map[ca.CACertsForm]string{ca.PEMLayout: "ca-cert.pem ca-key.pem cert-chain.pem root-cert.pem Opaque", ca.TLSLayout: "ca.crt tls.crt tls.key kubernetes.io/tls"} {
-		files, err := ca.CACertsFiles(form, b, nil)
+	for form, want := range map[ca.PluggedForm]string{ca.PEMLayout: "ca-cert.pem ca-key.pem cert-chain.pem root-cert.pem Opaque", ca.TLSLayout: "ca.crt tls.crt tls.key kubernetes.io/tls"} {
+		files, err := ca.PluggedFiles(form, b, nil)
 		must(t, err)
-		text, err := ca.CACertsSecret(form, files, "istio-system")
+		text, err := ca.PluggedSecret(form, files, "istio-system")
 		must(t, err)
 		var s struct {
 			Type     string
@@ -61,7 +61,7 @@ func TestPlugged(t *testing.T) {
 	if len(chain) != 2 || !chain[0].Equal(a.Signer()) || keyFits(chain, b.Key) != nil {
 		t.Errorf("%d certificates", len(chain))
 	}
-	if _, err := ca.CACertsFiles(ca.TLSLayout, b, []byte("crl")); err == nil || !strings.Contains(err.Error(), "istiod reads no CRL") {
+	if _, err := ca.PluggedFiles(ca.TLSLayout, b, []byte("crl")); err == nil || !strings.Contains(err.Error(), "istiod reads no CRL") {
 		t.Error(err)
 	}
 }
