@@ -27,6 +27,9 @@ encrypted root, an intermediate that signs, and a log of all that was issued.
 It opens the root for init, intermediate, crl, rotate, backup and passphrase only,
 which ask for its passphrase. The directory is --dir, MESHCTL_CA_DIR, or
 meshctl/ca in the user's configuration directory.`,
+		Example: `  meshctl ca init
+  meshctl ca issue -f manifests/ -o files=certs
+  meshctl ca status`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -19,8 +19,10 @@ func newCARotateCmd(f *caFlags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate",
 		Short: "Change the root or the intermediate, step by step",
-		Args:  noArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: `  meshctl ca rotate root
+  meshctl ca rotate intermediate`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	intermediate := newCAIntermediateCmd(f)
 	intermediate.Example = "  meshctl ca rotate intermediate"
