@@ -65,7 +65,7 @@ e2e: build tools-e2e ## a real API server accepts what is injected
 
 .PHONY: prove prove-nightly
 prove: $(BIN)/envoy ## a real Envoy answers N random requests as the simulator does
-	$(GATE) prove-tests -count=1 -tags envoy ./pkg/envoy/live ./cmd/meshctl -run Envoy
+	$(GATE) prove-tests -count=1 -tags envoy ./pkg/envoy/live ./pkg/ca ./cmd/meshctl -run Envoy
 	$(GO) run ./test/prove -n $(N) -seed $(SEED)
 
 prove-nightly: $(BIN)/envoy ## the same for 200,000 requests, others every day
