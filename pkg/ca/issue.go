@@ -56,7 +56,8 @@ func (a *Authority) Issue(ctx context.Context, requests []Request) ([]Issued, er
 	if err := a.checkSigner(signer); err != nil {
 		return nil, err
 	}
-	all, mint, between, roots := make([]Issued, len(requests)), a.mint(), a.between()[1:], a.Roots()
+	all, records := make([]Issued, len(requests)), make([]Record, len(requests))
+	mint, between, roots := a.mint(), a.between()[1:], a.Roots()
 	err = workers.Each(ctx, len(requests), batch(len(requests)), func(i int) error {
 		leaf, key, err := issueOne(mint, signer, &requests[i])
 		if err != nil {
@@ -64,26 +65,29 @@ func (a *Authority) Issue(ctx context.Context, requests []Request) ([]Issued, er
 		}
 		chain := append([]*x509.Certificate{leaf, signer.Certificate()}, between...)
 		all[i] = Issued{ID: requests[i].ID, Key: key, Chain: chain, Roots: roots}
+		records[i] = leafRecord(leaf, &requests[i])
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	records := make([]Record, len(all))
 	seen := make(map[string]bool, len(all))
-	for i := range all {
-		r := certificateRecord(all[i].Leaf(), IssuedLeaf)
-		if seen[r.Serial] {
+	for i := range records {
+		if seen[records[i].Serial] {
 			return nil, errors.New("the source of randomness gave the same serial number twice: nothing was issued")
 		}
-		seen[r.Serial] = true
-		r.By, r.Request = "local", requests[i].request
-		if r.Request != "" {
-			r.By = "csr"
-		}
-		records[i] = r
+		seen[records[i].Serial] = true
 	}
 	return all, a.log.append(a.disk, a.env.Now(), a.env.Caller, records)
+}
+
+func leafRecord(leaf *x509.Certificate, request *Request) Record {
+	r := certificateRecord(leaf, IssuedLeaf)
+	r.By, r.Request = "local", request.request
+	if r.Request != "" {
+		r.By = "csr"
+	}
+	return r
 }
 
 // batch is how many leaves a worker makes at a time.
@@ -187,7 +191,7 @@ func (a *Authority) Keep(leaf *x509.Certificate, r *Request, revoked map[string]
 		algorithmOf(leaf.PublicKey) == want &&
 		leaf.CheckSignatureFrom(a.Signer()) == nil &&
 		!now.Before(leaf.NotBefore) && leaf.NotAfter.Sub(now) > life/half &&
-		sameNames(leaf, &r.Options) && a.log.has(leaf.SerialNumber)
+		sameNames(leaf, &r.Options) && a.log.serials()[hexSerial(leaf.SerialNumber)]
 }
 
 // sameNames tells whether a certificate has the names that are asked for.

@@ -95,6 +95,8 @@ type issuance struct {
 	text []byte
 	last Record
 	hash string // of the last line
+
+	known map[string]bool // serials, when they were asked for
 }
 
 // readLog reads the log of a directory. A last line that has no end was never
@@ -131,9 +133,24 @@ func hashLine(line []byte) string {
 
 func (l *issuance) anchor() anchor { return anchor{l.last.Seq, l.hash} }
 
-// has tells whether a serial number is in the log.
-func (l *issuance) has(serial *big.Int) bool {
-	return bytes.Contains(l.text, fmt.Appendf(nil, `"serial":"%x"`, serial))
+// serials are the serial numbers of the log, in hex. Finding them takes no look at
+// the rest of each line.
+func (l *issuance) serials() map[string]bool {
+	if l.known != nil {
+		return l.known
+	}
+	l.known = map[string]bool{}
+	mark := []byte(`"serial":"`)
+	for rest := l.text; ; {
+		at := bytes.Index(rest, mark)
+		if at < 0 {
+			return l.known
+		}
+		rest = rest[at+len(mark):]
+		if end := bytes.IndexByte(rest, '"'); end >= 0 {
+			l.known[string(rest[:end])] = true
+		}
+	}
 }
 
 // records goes through the log, from its beginning.
@@ -186,6 +203,11 @@ func (l *issuance) append(disk *atomicfile.Disk, now time.Time, caller string, r
 	}
 	if err := disk.Append(f, text); err != nil {
 		return fmt.Errorf("issuance log: nothing was issued: %w", err)
+	}
+	for _, r := range records {
+		if l.known != nil && r.Serial != "" {
+			l.known[r.Serial] = true
+		}
 	}
 	l.text, l.last, l.hash = append(l.text[:len(l.text):len(l.text)], text...), last, hash
 	return nil

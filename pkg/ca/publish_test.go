@@ -242,17 +242,3 @@ func FuzzParseCSR(f *testing.F) {
 		}
 	})
 }
-
-// BenchmarkIssue makes 1,000 leaves with keys; bare is what the library needs for
-// that.
-func BenchmarkIssue(b *testing.B) {
-	a := initialize(b, newClock(), ca.InitOptions{})
-	requests := make([]ca.Request, 1000)
-	for i := range requests {
-		requests[i] = request(b, "shop", "web")
-	}
-	b.ResetTimer()
-	for b.Loop() {
-		issue(b, a, requests...)
-	}
-}
