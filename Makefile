@@ -65,11 +65,15 @@ e2e: build tools-e2e ## a real API server accepts what is injected
 
 .PHONY: prove prove-nightly
 prove: $(BIN)/envoy ## a real Envoy answers N random requests as the simulator does
-	$(GATE) prove-tests -count=1 -tags envoy ./pkg/envoy/live ./cmd/meshctl -run Envoy
+	$(GATE) prove-tests -count=1 -tags envoy ./pkg/envoy/live ./pkg/ca ./cmd/meshctl -run Envoy
 	$(GO) run ./test/prove -n $(N) -seed $(SEED)
 
 prove-nightly: $(BIN)/envoy ## the same for 200,000 requests, others every day
 	$(GO) run ./test/prove -n 200000 -seed $$(date +%Y%m%d)
+
+.PHONY: certs-oracle
+certs-oracle: $(BIN)/zlint ## openssl, keytool and zlint hold what the authority issues for good
+	$(GATE) certs-oracle -count=1 -tags oracle ./test/oracle
 
 .PHONY: release-check
 release-check: build tools-release tools-e2e $(TOOLS)/venv/bin/pre-commit ## a snapshot release, the plugin, the hook and the action
@@ -98,6 +102,9 @@ $(BIN)/golangci-lint: tools/lint/go.mod tools/lint/go.sum
 
 $(BIN)/goreleaser: tools/release/go.mod tools/release/go.sum
 	$(call BUILD_TOOL,release,github.com/goreleaser/goreleaser/v2 github.com/rhysd/actionlint/cmd/actionlint)
+
+$(BIN)/zlint: tools/zlint/go.mod tools/zlint/go.sum
+	$(call BUILD_TOOL,zlint,github.com/zmap/zlint/v3/cmd/zlint)
 
 # Debian's package is unpacked, not installed.
 $(BIN)/etcd:

@@ -64,6 +64,7 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.
 		newPolicyCmd(streams),
 		newDescribeCmd(streams),
 		newEnvoyCmd(streams),
+		newCACmd(streams),
 		newVersionCmd(streams, nil),
 		newDocsCmd(streams, root),
 	)

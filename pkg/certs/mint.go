@@ -4,16 +4,18 @@ import (
 	"crypto"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
+	"math/big"
 	"time"
 )
 
-// Mint makes certificates. Both fields must be set; it may be shared if they
+// Mint makes certificates. Now and Random must be set; it may be shared if they
 // may.
 type Mint struct {
 	Now    func() time.Time
 	Random io.Reader // of serial numbers and signatures
+	// Taken tells which serial numbers are in use; nil is none (CA-13).
+	Taken func(*big.Int) bool
 }
 
 // Issuer signs certificates.
@@ -62,15 +64,8 @@ func (m *Mint) Leaf(i *Issuer, public crypto.PublicKey, id ID, o LeafOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	now := m.Now()
-	template.NotBefore, template.NotAfter = now.Add(-backdating), now.Add(ttl)
-	for _, above := range i.Chain {
-		if !now.Before(above.NotAfter) {
-			return nil, fmt.Errorf("issuer %q expired at %s", above.Subject, above.NotAfter.UTC().Format(time.RFC3339))
-		}
-		if above.NotAfter.Before(template.NotAfter) {
-			template.NotAfter = above.NotAfter
-		}
+	if err := m.below(i, template, m.Now(), ttl, 0); err != nil {
+		return nil, err
 	}
 	return m.sign(template, i.Certificate(), i.Key, public)
 }
@@ -87,8 +82,10 @@ func (m *Mint) sign(template, parent *x509.Certificate, key crypto.Signer, publi
 	if template.SerialNumber, err = m.serial(); err != nil {
 		return nil, err
 	}
-	if template.SubjectKeyId, err = keyID(public); err != nil {
-		return nil, err
+	if template.SubjectKeyId == nil {
+		if template.SubjectKeyId, err = keyID(public); err != nil {
+			return nil, err
+		}
 	}
 	if parent == nil {
 		parent = template

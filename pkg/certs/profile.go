@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -35,11 +37,17 @@ type LeafOptions struct {
 	// DualUse names the identity in the subject as well, if it is short enough
 	// for a common name (CA-18).
 	DualUse bool
+	// DNSNames and IPs are names beside the identity, for clients that know no
+	// SPIFFE (CA-7).
+	DNSNames []string
+	IPs      []netip.Addr
 }
 
 // RootOptions are what may vary between roots. The zero value is the profile's.
 type RootOptions struct {
 	TTL time.Duration // 0 is DefaultRootTTL
+	// Generation tells roots of one day apart; 2 and more are in the name.
+	Generation int
 	// OmitID leaves the trust domain's own ID out of the alternative names
 	// (CA-20).
 	OmitID bool
@@ -62,7 +70,7 @@ func leafTemplate(id ID, public crypto.PublicKey, o LeafOptions) (*x509.Certific
 	if id.Path() == "" {
 		return nil, fmt.Errorf("identity %q: a workload's has a path (CA-4)", id)
 	}
-	names, err := alternativeName(id)
+	names, err := alternativeName(id, o.DNSNames, o.IPs)
 	if err != nil {
 		return nil, err
 	}
@@ -85,30 +93,50 @@ func leafTemplate(id ID, public crypto.PublicKey, o LeafOptions) (*x509.Certific
 // and its name differs from day to day, so that generations can be told apart
 // (CA-20, CA-21).
 func rootTemplate(domain string, now time.Time, o RootOptions) (*x509.Certificate, error) {
-	t := &x509.Certificate{
-		Subject:               pkix.Name{Organization: []string{domain}, CommonName: domain + " root " + now.UTC().Format(time.DateOnly)},
-		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		BasicConstraintsValid: true,
-		IsCA:                  true,
-	}
-	if len(t.Subject.CommonName) > maxCommonName {
-		t.Subject.CommonName = "root " + now.UTC().Format(time.DateOnly)
-	}
+	t := authorityTemplate(domain, "root", o.Generation, now)
 	if o.OmitID {
 		return t, nil
 	}
-	names, err := alternativeName(ID{domain: domain})
+	names, err := alternativeName(ID{domain: domain}, nil, nil)
 	t.ExtraExtensions = []pkix.Extension{names}
 	return t, err
 }
 
-// alternativeName is the one URI that a certificate is for. It is critical
-// whatever the subject says, since Java and SPIFFE want it so without one
-// (CA-7, CA-8).
-func alternativeName(id ID) (pkix.Extension, error) {
-	const uri = 6 // GeneralName's tag
-	value, err := asn1.Marshal([]asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: uri, Bytes: []byte(id.String())}})
-	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: true, Value: value}, err
+// alternativeName is the one URI that a certificate is for, then other names. It
+// is critical whatever the subject says, since Java and SPIFFE want it so without
+// one (CA-7, CA-8).
+func alternativeName(id ID, dns []string, ips []netip.Addr) (pkix.Extension, error) {
+	const dnsName, uri, ipAddress = 2, 6, 7 // GeneralName's tags
+	names := []asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: uri, Bytes: []byte(id.String())}}
+	for _, name := range dns {
+		if err := checkDNSName(name); err != nil {
+			return pkix.Extension{}, err
+		}
+		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: dnsName, Bytes: []byte(name)})
+	}
+	for _, ip := range ips {
+		names = append(names, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: ipAddress, Bytes: ip.Unmap().AsSlice()})
+	}
+	value, err := asn1.Marshal(names)
+	return pkix.Extension{Id: alternativeNames(), Critical: true, Value: value}, err
+}
+
+func alternativeNames() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{2, 5, 29, 17} }
+
+// checkDNSName wants a host name without wildcards (CA-64).
+func checkDNSName(name string) error {
+	const most, mostLabel = 253, 63
+	ok := len(name) <= most
+	for label := range strings.SplitSeq(name, ".") {
+		ok = ok && label != "" && len(label) <= mostLabel && !strings.HasPrefix(label, "-") && !strings.HasSuffix(label, "-")
+		for _, r := range label {
+			ok = ok && (isLower(r) || isDigit(r) || r == '-')
+		}
+	}
+	if !ok {
+		return fmt.Errorf("DNS name %q: expected a host name in lower case, without wildcards", name)
+	}
+	return nil
 }
 
 // keyID names a key in the certificates that it signs (CA-12; RFC 7093, method
@@ -130,7 +158,8 @@ func keyID(public crypto.PublicKey) ([]byte, error) {
 	return sum[:size], nil
 }
 
-// serial reads 128 random bits; zero is no serial number (CA-13).
+// serial reads 128 random bits. Zero is no serial number, and none is used twice
+// (CA-13).
 func (m *Mint) serial() (*big.Int, error) {
 	const bytes, attempts = 16, 4
 	data := make([]byte, bytes)
@@ -138,9 +167,9 @@ func (m *Mint) serial() (*big.Int, error) {
 		if _, err := readFull(m.Random, data); err != nil {
 			return nil, fmt.Errorf("serial number: %w", err)
 		}
-		if n := new(big.Int).SetBytes(data); n.Sign() > 0 {
+		if n := new(big.Int).SetBytes(data); n.Sign() > 0 && (m.Taken == nil || !m.Taken(n)) {
 			return n, nil
 		}
 	}
-	return nil, errors.New("serial number: the source of randomness gives zeros only")
+	return nil, errors.New("serial number: the source of randomness gives zeros only, or numbers in use")
 }

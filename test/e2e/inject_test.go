@@ -26,6 +26,7 @@ func TestInject(t *testing.T) {
 		}
 		t.Run(filepath.Base(file)+" uninjected", func(t *testing.T) { c.applyUninjected(t, file) })
 	}
+	t.Run("secrets of the authority", c.issued)
 	t.Run("from cluster", c.fromCluster)
 	t.Run("kubectl plugin", c.plugin)
 }

@@ -1,0 +1,193 @@
+package ca
+
+import (
+	"context"
+	"crypto/x509"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Result is what became of a request.
+type Result string
+
+// The results.
+const (
+	New     Result = "issued"
+	Renewed Result = "renewed"
+	Kept    Result = "kept"
+	// Updated keeps key and leaf, with what is above them anew.
+	Updated Result = "updated"
+)
+
+// Delivery is a request and what became of it.
+type Delivery struct {
+	ID       string    `json:"id"`
+	Result   Result    `json:"result"`
+	Why      string    `json:"why,omitempty"`
+	Serial   string    `json:"serial,omitempty"`
+	NotAfter time.Time `json:"notAfter,omitzero"`
+	Place    string    `json:"place,omitempty"`
+}
+
+// Plan is what to do for requests, given what the workloads have.
+type Plan struct {
+	Deliveries []Delivery
+	requests   []Request
+	kept       []*Issued // nil to issue
+}
+
+// PlanOptions say what to issue.
+type PlanOptions struct {
+	Renew bool // issue again what could be kept
+}
+
+// plan compares requests with what is held.
+func (a *Authority) plan(requests []Request, o PlanOptions, held func(i int) *Issued) (*Plan, error) {
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{requests: requests, kept: make([]*Issued, len(requests)), Deliveries: make([]Delivery, len(requests))}
+	for i := range requests {
+		d := &p.Deliveries[i]
+		d.ID, d.Result = requests[i].ID.String(), New
+		had := held(i)
+		if had == nil {
+			continue
+		}
+		if o.Renew || !a.Keep(had.Leaf(), &requests[i], revoked) {
+			d.Result = Renewed
+			continue
+		}
+		now := &Issued{ID: had.ID, Key: had.Key, Chain: append([]*x509.Certificate{had.Leaf()}, a.between()...), Roots: a.Roots()}
+		d.Result = Kept
+		if !same(now.Chain, had.Chain) || !same(now.Roots, had.Roots) {
+			d.Result = Updated
+		}
+		p.kept[i] = now
+		d.Serial, d.NotAfter = hexSerial(now.Leaf().SerialNumber), now.Leaf().NotAfter
+	}
+	return p, nil
+}
+
+// issue makes what the plan does not keep, and gives all, in order.
+func (a *Authority) issue(ctx context.Context, p *Plan) ([]Issued, error) {
+	var missing []Request
+	for i, kept := range p.kept {
+		if kept == nil {
+			missing = append(missing, p.requests[i])
+		}
+	}
+	made, err := a.Issue(ctx, missing)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]Issued, len(p.kept))
+	for i, kept := range p.kept {
+		if kept != nil {
+			all[i] = *kept
+			continue
+		}
+		all[i], made = made[0], made[1:]
+		p.Deliveries[i].Serial, p.Deliveries[i].NotAfter = hexSerial(all[i].Leaf().SerialNumber), all[i].Leaf().NotAfter
+	}
+	return all, nil
+}
+
+// DeliverOptions say how to write folders.
+type DeliverOptions struct {
+	PlanOptions
+	Dir      string
+	Layout   Layout
+	Password string // of PKCS #12 files
+	// Extra are files that go with those of an identity, by its place in the
+	// requests.
+	Extra func(i int, issued *Issued) (map[string][]byte, error)
+}
+
+// PlanFolders says what Deliver would do.
+func (a *Authority) PlanFolders(requests []Request, o DeliverOptions) (*Plan, error) {
+	if err := a.checkDomains(requests); err != nil {
+		return nil, err
+	}
+	places, err := folders(requests)
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.plan(requests, o.PlanOptions, func(i int) *Issued {
+		had, err := o.Layout.read(filepath.Join(o.Dir, places[i]), requests[i].ID, o.Password)
+		if err != nil {
+			return nil // whatever is there is no use
+		}
+		return had
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range places {
+		p.Deliveries[i].Place = filepath.Join(o.Dir, places[i])
+	}
+	return p, nil
+}
+
+// Deliver writes a folder an identity, and issues what is missing in them
+// (CA-74).
+func (a *Authority) Deliver(ctx context.Context, requests []Request, o DeliverOptions) ([]Delivery, error) {
+	p, err := a.PlanFolders(requests, o)
+	if err != nil {
+		return nil, err
+	}
+	all, err := a.issue(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	var places []string
+	var content [][]file
+	for i := range all {
+		if p.Deliveries[i].Result == Kept && o.Extra == nil {
+			continue
+		}
+		files, err := o.files(i, &all[i])
+		if err != nil {
+			return nil, err
+		}
+		place, err := Folder(all[i].ID)
+		if err != nil {
+			return nil, err
+		}
+		places, content = append(places, place), append(content, files)
+	}
+	if len(places) == 0 {
+		return p.Deliveries, nil
+	}
+	w, err := newWriter(o.Dir, len(places), a.env.Step)
+	if err != nil {
+		return nil, err
+	}
+	return p.Deliveries, w.put(places, content)
+}
+
+func (o *DeliverOptions) files(i int, issued *Issued) ([]file, error) {
+	files, err := o.Layout.files(issued, o.Password)
+	if err != nil || o.Extra == nil {
+		return files, err
+	}
+	extra, err := o.Extra(i, issued)
+	if err != nil {
+		return nil, err
+	}
+	for name, data := range extra {
+		files = append(files, file{name, data})
+	}
+	slices.SortFunc(files, func(x, y file) int { return order(x.name) - order(y.name) })
+	return files, nil
+}
+
+// order puts certificates last.
+func order(name string) int {
+	if name == chainFile {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,239 @@
+package ca
+
+import (
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/meshctl/meshctl/pkg/certs"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// reasons are those of RFC 5280 that fit, by number.
+func reasons() map[string]int {
+	return map[string]int{"unspecified": 0, "keyCompromise": 1, "caCompromise": 2, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5, "privilegeWithdrawn": 9}
+}
+
+// Reasons are the names of reasons for a revocation, sorted.
+func Reasons() []string { return slices.Sorted(maps.Keys(reasons())) }
+
+// Target is what to revoke: one certificate by its serial number in hex, or all
+// of an identity that have not expired.
+type Target struct {
+	Serial string
+	ID     string
+}
+
+// Revoke records that certificates are not good any more, and gives their
+// records. Peers learn of it from the next CRL.
+func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
+	if err := a.writable(); err != nil {
+		return nil, err
+	}
+	if _, ok := reasons()[reason]; !ok {
+		return nil, fmt.Errorf("reason %q: expected one of %s", reason, strings.Join(Reasons(), ", "))
+	}
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.find(t)
+	if err != nil {
+		return nil, err
+	}
+	var records []Record
+	for _, r := range found {
+		if _, already := revoked[r.Serial]; already {
+			continue
+		}
+		r.Event, r.Reason, r.By, r.Request = Revoked, reason, "local", ""
+		records = append(records, r)
+	}
+	if len(records) == 0 {
+		return nil, &report.InputError{Location: report.Location{File: a.log.file}, Err: fmt.Errorf("%s is revoked already", t)}
+	}
+	return records, a.log.append(a.disk, a.env.Now(), a.env.Caller, records)
+}
+
+// String is what a user named.
+func (t Target) String() string {
+	if t.ID != "" {
+		return t.ID
+	}
+	return "serial number " + t.Serial
+}
+
+// find looks certificates up in the log.
+func (a *Authority) find(t Target) ([]Record, error) {
+	serial := normalSerial(t.Serial)
+	var found []Record
+	for r, err := range a.log.records() {
+		switch {
+		case err != nil:
+			return nil, err
+		case r.Event != IssuedLeaf && r.Event != IssuedAuthority:
+		case t.ID != "" && r.ID == t.ID && a.env.Now().Before(r.NotAfter), t.ID == "" && r.Serial == serial:
+			found = append(found, r)
+		}
+	}
+	if len(found) == 0 {
+		return nil, &report.InputError{
+			Location: report.Location{File: a.log.file}, Err: fmt.Errorf("%s: no certificate of this authority that could still be used", t),
+			Hint: "meshctl ca log lists them",
+		}
+	}
+	return found, nil
+}
+
+// normalSerial is a serial number as the log writes it, of forms that other tools
+// print.
+func normalSerial(s string) string {
+	s = strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimPrefix(strings.ToLower(s), "0x")))
+	return strings.TrimLeft(s, "0")
+}
+
+// DefaultCRLTTL is how long a CRL counts.
+const DefaultCRLTTL = 7 * 24 * time.Hour
+
+// CRLs are those of every authority that peers meet: Envoy refuses everybody if
+// one is missing (CA-29).
+func (a *Authority) CRLs(passphrase []byte, ttl time.Duration) ([]*x509.RevocationList, error) {
+	if err := a.writable(); err != nil {
+		return nil, err
+	}
+	if ttl <= 0 {
+		ttl = DefaultCRLTTL
+	}
+	entries, number, err := a.entries()
+	if err != nil {
+		return nil, err
+	}
+	number++
+	mint, now := a.mint(), a.env.Now()
+	var lists []*x509.RevocationList
+	for _, m := range a.state.Members {
+		c := a.certs[m.Name]
+		if m.Retired || now.After(c.NotAfter) || slices.Contains(a.state.Cross, m.Name) {
+			continue // a root that another certifies has its own list already
+		}
+		issuer, err := a.issuer(m.Name, passphrase)
+		if err != nil {
+			return nil, err
+		}
+		list, err := mint.CRL(issuer, big.NewInt(number), entries[hex.EncodeToString(c.SubjectKeyId)], now.Add(ttl))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.Name, err)
+		}
+		lists = append(lists, list)
+	}
+	record := Record{Event: IssuedCRL, Number: number, NotBefore: now, NotAfter: now.Add(ttl), By: "local"}
+	return lists, a.log.append(a.disk, now, a.env.Caller, []Record{record})
+}
+
+// entries are what has been revoked and has not expired, by issuer, and the last
+// CRL's number.
+func (a *Authority) entries() (map[string][]x509.RevocationListEntry, int64, error) {
+	all, number := map[string][]x509.RevocationListEntry{}, int64(0)
+	for r, err := range a.log.records() {
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case r.Event == IssuedCRL:
+			number = r.Number
+		case r.Event == Revoked && a.env.Now().Before(r.NotAfter):
+			serial, ok := new(big.Int).SetString(r.Serial, 16)
+			if !ok {
+				return nil, 0, a.log.fault(int(r.Seq), fmt.Errorf("serial number %q", r.Serial)) //nolint:gosec // lines of a file
+			}
+			all[r.Issuer] = append(all[r.Issuer], x509.RevocationListEntry{SerialNumber: serial, RevocationTime: r.Time, ReasonCode: reasons()[r.Reason]})
+		}
+	}
+	return all, number, nil
+}
+
+// Breaks lists the leaves that have not expired and that peers with today's CRLs
+// refuse: those that are revoked, and those of authorities that are (CA-29).
+func (a *Authority) Breaks() ([]Record, error) {
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, err
+	}
+	gone := map[string]string{} // reasons, by key identifier
+	for _, m := range a.state.Members {
+		for _, c := range a.above(m.Name) {
+			if r, ok := revoked[hexSerial(c.SerialNumber)]; ok {
+				gone[hex.EncodeToString(a.certs[m.Name].SubjectKeyId)] = "issuer revoked: " + r.Reason
+			}
+		}
+	}
+	return a.live(func(r *Record) bool {
+		if mark, ok := revoked[r.Serial]; ok {
+			r.Reason = mark.Reason
+			return true
+		}
+		r.Reason = gone[r.Issuer]
+		return r.Reason != ""
+	})
+}
+
+// live are the leaves that have not expired and that pick wants.
+func (a *Authority) live(pick func(*Record) bool) ([]Record, error) {
+	var all []Record
+	for r, err := range a.log.records() {
+		if err != nil {
+			return nil, err
+		}
+		if r.Event == IssuedLeaf && a.env.Now().Before(r.NotAfter) && pick(&r) {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// Records are all of the log, or those from a time on if it is not zero.
+func (a *Authority) Records(since time.Time) ([]Record, error) {
+	all := []Record{}
+	for r, err := range a.log.records() {
+		if err != nil {
+			return nil, err
+		}
+		if !r.Time.Before(since) {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// VerifyLog follows the hashes of the log, and tells how many records it has.
+func (a *Authority) VerifyLog() (uint64, error) {
+	if err := a.log.verify(a.state.Log); err != nil {
+		return 0, err
+	}
+	known := map[string]bool{}
+	for r, err := range a.log.records() {
+		if err != nil {
+			return 0, err
+		}
+		known[r.Serial] = known[r.Serial] || r.Event == IssuedAuthority
+	}
+	for name, c := range a.certs {
+		if !known[hexSerial(c.SerialNumber)] {
+			return 0, a.log.fault(0, fmt.Errorf("it lacks the authority %s", name))
+		}
+	}
+	return a.log.last.Seq, nil
+}
+
+// LeafID is the identity of a certificate, for whoever wants to revoke it.
+func LeafID(c *x509.Certificate) (certs.ID, error) {
+	if len(c.URIs) != 1 {
+		return certs.ID{}, errors.New("the certificate names no SPIFFE ID")
+	}
+	return certs.ParseID(c.URIs[0].String())
+}
