@@ -89,6 +89,9 @@ func (o *analyzeOptions) prepare(cmd *cobra.Command, args []string) error {
 	if (o.fix || o.diff) && o.mesh.fromCluster {
 		return usagef(cmd, "--fix and --diff are for files, and --from-cluster reads none")
 	}
+	if files := slices.Concat(o.mesh.input.filenames, args); o.fix && slices.ContainsFunc(files, notAFile) {
+		return usagef(cmd, "--fix writes files, and standard input and addresses are none: --diff shows the fixes")
+	}
 	o.mesh.input.filenames = append(o.mesh.input.filenames, args...)
 	if !o.mesh.given() {
 		o.mesh.input.filenames = []string{"."}
@@ -112,6 +115,9 @@ func (o *analyzeOptions) prepare(cmd *cobra.Command, args []string) error {
 	}
 	return o.format.validate(cmd)
 }
+
+// notAFile tells standard input and addresses.
+func notAFile(name string) bool { return name == "-" || strings.Contains(name, "://") }
 
 func (o *analyzeOptions) analyze(ctx context.Context) error {
 	if o.list {
