@@ -55,7 +55,7 @@ spec: {template: {metadata: {labels: {app: s%[1]d}}, spec: {serviceAccountName: 
 // BenchmarkCompare compares two versions of a mesh in which every sidecar
 // changes.
 func BenchmarkCompare(b *testing.B) {
-	for _, n := range []int{50, 500} {
+	for _, n := range []int{50, 500, 2000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			before, after := version(b, n, "PERMISSIVE"), version(b, n, "STRICT")
 			b.ReportAllocs()
