@@ -42,7 +42,7 @@ meshctl/ca in the user's configuration directory.`,
 	flags.IntVar(&f.passphraseFD, "passphrase-fd", -1, "read the passphrase of the root from a descriptor")
 	cmd.AddCommand(
 		newCAInitCmd(f), newCAIssueCmd(f), newCASignCmd(f), newCALogCmd(f), newCAStatusCmd(f), newCABundleCmd(f), newCACACertsCmd(f),
-		newCAIntermediateCmd(f), newCARotateCmd(f), newCARevokeCmd(f), newCACRLCmd(f), newCABackupCmd(f), newCAPassphraseCmd(f),
+		newCAIntermediateCmd(f), newCARotateCmd(f), newCARevokeCmd(f), newCACRLCmd(f), newCABackupCmd(f), newCAPassphraseCmd(f), newCAVerifyCmd(f),
 	)
 	return cmd
 }

@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meshctl/meshctl/internal/atomicfile"
 	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/ca"
+	"github.com/meshctl/meshctl/pkg/certs"
 )
 
 func newCABundleCmd(f *caFlags) *cobra.Command {
@@ -75,6 +77,9 @@ of tls.crt, from which istiod reads no CRL.`,
 			bundle, err := a.Plugged()
 			if err != nil {
 				return err
+			}
+			if problems := certs.CheckBundle(bundle, time.Now()); certs.HasErrors(problems) {
+				return fmt.Errorf("the authority cannot be plugged into istiod:\n%s", asText(problems))
 			}
 			var list []byte
 			if crl != "" {

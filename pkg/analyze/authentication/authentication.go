@@ -36,6 +36,8 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0218", Slug: "control-plane-plaintext", Severity: report.Warning, Confidence: certain, Check: controlPlane},
 		{Code: "MSH0219", Slug: "jwks-empty", Severity: report.Error, Confidence: certain},
 		{Code: "MSH0220", Slug: "token-locations-differ", Severity: report.Warning, Confidence: certain},
+		{Code: "MSH0222", Slug: "cacerts-broken", Severity: report.Error, Confidence: certain, Check: secrets},
+		{Code: "MSH0223", Slug: "certificate-broken", Severity: report.Error, Confidence: certain},
 		{Code: "MSH0221", Slug: "token-header-condition", Severity: report.Warning, Confidence: certain, Check: consumedHeaders},
 	}
 }

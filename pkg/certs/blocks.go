@@ -1,0 +1,136 @@
+package certs
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"strings"
+)
+
+// block is a PEM block and the line that it begins on, counted from 1.
+type block struct {
+	kind    string
+	data    []byte
+	headers map[string]string
+	line    int
+}
+
+// encrypted tells the two ways in which PEM says so.
+func (b *block) encrypted() bool {
+	return b.kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.headers["Proc-Type"], "ENCRYPTED")
+}
+
+func (b *block) isKey() bool { return strings.HasSuffix(b.kind, "PRIVATE KEY") }
+
+// blockFault is a place where a text is no PEM. Its words never quote the text,
+// which may be that of a key.
+type blockFault struct {
+	line  int
+	what  string
+	stray bool // text outside of blocks
+	last  bool // nothing follows it
+}
+
+func (f blockFault) Error() string { return fmt.Sprintf("line %d: %s", f.line, f.what) }
+
+// scanner cuts a text into PEM blocks, line by line, and says of everything else
+// where it is. Package pem skips it without a word.
+type scanner struct {
+	blocks []block
+	faults []blockFault
+
+	kind  string // of the block that is open; empty outside
+	line  int    // where it begins
+	text  bytes.Buffer
+	stray bool // the line before was stray, too
+}
+
+func scanBlocks(text []byte) ([]block, []blockFault) {
+	s := &scanner{}
+	n := 0
+	for line := range bytes.Lines(text) {
+		n++
+		s.next(n, bytes.TrimSpace(line))
+	}
+	if s.kind != "" {
+		s.fault(s.line, fmt.Sprintf("block %s has no end: the text is cut off", s.kind))
+	}
+	for i := range s.faults {
+		f := &s.faults[i]
+		f.last = f.stray && (len(s.blocks) == 0 || s.blocks[len(s.blocks)-1].line < f.line)
+	}
+	return s.blocks, s.faults
+}
+
+func (s *scanner) next(n int, line []byte) {
+	begin, begins := marker(line, "BEGIN")
+	end, ends := marker(line, "END")
+	switch {
+	case begins && s.kind != "":
+		s.fault(s.line, fmt.Sprintf("block %s has no end before the next begins on line %d", s.kind, n))
+		fallthrough
+	case begins:
+		s.open(n, begin, line)
+	case s.kind == "" && len(line) == 0:
+		s.stray = false
+	case s.kind == "" && ends:
+		s.fault(n, fmt.Sprintf("block %s ends without a beginning", end))
+	case s.kind == "":
+		if !s.stray {
+			s.faults = append(s.faults, blockFault{line: n, what: "text that is no PEM block", stray: true})
+		}
+		s.stray = true
+	default:
+		s.text.Write(line)
+		s.text.WriteByte('\n')
+		if ends {
+			s.close(end)
+		}
+	}
+}
+
+func (s *scanner) open(n int, kind string, line []byte) {
+	s.kind, s.line, s.stray = kind, n, false
+	s.text.Reset()
+	s.text.Write(line)
+	s.text.WriteByte('\n')
+}
+
+func (s *scanner) close(end string) {
+	kind := s.kind
+	s.kind = ""
+	if end != kind {
+		s.fault(s.line, fmt.Sprintf("block %s ends as %s", kind, end))
+		return
+	}
+	found, _ := pem.Decode(s.text.Bytes())
+	if found == nil {
+		s.fault(s.line, fmt.Sprintf("block %s is damaged: what it holds is no base64", kind))
+		return
+	}
+	s.blocks = append(s.blocks, block{kind, found.Bytes, found.Headers, s.line})
+}
+
+func (s *scanner) fault(line int, what string) {
+	s.faults = append(s.faults, blockFault{line: line, what: what})
+}
+
+// marker reads a line such as -----BEGIN CERTIFICATE-----. Of a kind that is not
+// one of PEM's the name is left out: it could be anything.
+func marker(line []byte, word string) (kind string, ok bool) {
+	rest, ok := bytes.CutPrefix(line, []byte("-----"+word+" "))
+	if !ok {
+		return "", false
+	}
+	name, ok := bytes.CutSuffix(rest, []byte("-----"))
+	if !ok || len(name) == 0 {
+		return "", false
+	}
+	const longest = 40
+	for _, c := range name {
+		if len(name) > longest || c != ' ' && c != '#' && (c < 'A' || c > 'Z') && (c < '0' || c > '9') {
+			return "of an unknown kind", true
+		}
+	}
+	return string(name), true
+}

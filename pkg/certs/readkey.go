@@ -1,0 +1,68 @@
+package certs
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+)
+
+// errEncrypted is a key that cannot be read without a passphrase.
+var errEncrypted = errors.New("the private key is encrypted")
+
+// ParseKey reads the one private key of a PEM text: PKCS #8, PKCS #1 or SEC 1,
+// as istiod does (CA-19). Its errors tell lines, and nothing of what they hold.
+func ParseKey(text []byte) (crypto.Signer, error) {
+	blocks, faults := scanBlocks(text)
+	if len(faults) > 0 {
+		return nil, faults[0]
+	}
+	if len(blocks) == 0 {
+		return nil, errors.New("no private key: expected a PEM block PRIVATE KEY")
+	}
+	first := &blocks[0]
+	if !first.isKey() {
+		return nil, fmt.Errorf("line %d: block %s: expected PRIVATE KEY", first.line, first.kind)
+	}
+	if len(blocks) > 1 {
+		return nil, fmt.Errorf("line %d: block %s after the private key: expected nothing more", blocks[1].line, blocks[1].kind)
+	}
+	return first.key()
+}
+
+// key decodes the block.
+func (b *block) key() (crypto.Signer, error) {
+	if b.encrypted() {
+		return nil, fmt.Errorf("line %d: %w", b.line, errEncrypted)
+	}
+	key, err := DecodeKey(b.data)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %w", b.line, err)
+	}
+	return key, nil
+}
+
+// DecodeKey reads the DER of a private key: PKCS #8, PKCS #1 or SEC 1.
+func DecodeKey(der []byte) (crypto.Signer, error) {
+	if key, err := x509.ParsePKCS8PrivateKey(der); err == nil {
+		signer, ok := key.(crypto.Signer)
+		if !ok {
+			return nil, fmt.Errorf("private key of type %T cannot sign", key)
+		}
+		return signer, nil
+	}
+	if key, err := x509.ParseECPrivateKey(der); err == nil {
+		return key, nil
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return key, nil
+	}
+	// What the library says may quote parts of the key.
+	return nil, errors.New("the private key is damaged, or of a kind that is not known: expected PKCS #8, PKCS #1 or SEC 1 of RSA, ECDSA or Ed25519")
+}
+
+// equalKeys compares public keys.
+func equalKeys(a, b crypto.PublicKey) bool {
+	comparable, ok := a.(interface{ Equal(x crypto.PublicKey) bool })
+	return ok && comparable.Equal(b)
+}
