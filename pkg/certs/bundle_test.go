@@ -82,7 +82,7 @@ func TestCheckBundle(t *testing.T) {
 	good := made(t, nil)
 	other := made(t, func(root, _ *x509.Certificate) { root.Subject.CommonName = "another root" })
 	namesake := made(t, nil)
-	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // too short on purpose
+	weak, err := rsa.GenerateKey(rand.Reader, 1024)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func TestCheckBundle(t *testing.T) {
 		"encrypted key":                  {of(good, func(b *certs.Bundle) { b.Key = encrypted }), "encrypted-key", certs.BundleKey},
 		"no key":                         {of(good, func(b *certs.Bundle) { b.Key = nil }), "missing", certs.BundleKey},
 		"another root":                   {of(good, func(b *certs.Bundle) { b.Root = certs.EncodeCertificates(other.root) }), "unknown-issuer", certs.BundleChain},
-		"a root of the same name": {of(good, func(b *certs.Bundle) { b.Root, b.Chain = certs.EncodeCertificates(namesake.root), b.Cert }), "bad-signature", certs.BundleRoot},
+		"a root of the same name":        {of(good, func(b *certs.Bundle) { b.Root, b.Chain = certs.EncodeCertificates(namesake.root), b.Cert }), "bad-signature", certs.BundleRoot},
 		"expired":                        {with(func(_, c *x509.Certificate) { c.NotBefore, c.NotAfter = noon.Add(-48*time.Hour), noon.Add(-time.Hour) }), "expired", certs.BundleCert},
 		"about to expire":                {with(func(_, c *x509.Certificate) { c.NotAfter = noon.Add(24 * time.Hour) }), "expires-soon", certs.BundleCert},
 		"a key in the chain":             {of(good, func(b *certs.Bundle) { b.Chain = slices.Concat(b.Chain, b.Key) }), "key-in-chain", certs.BundleChain},
