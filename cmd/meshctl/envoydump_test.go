@@ -120,7 +120,7 @@ func (d *dumping) boot(t *testing.T, b *bootstrapv3.Bootstrap) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d.process, err = live.Boot(t.Context(), binary, d.dir, b, 1); err != nil {
+	if d.process, err = live.Boot(t.Context(), binary, d.dir, b, 1, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
