@@ -175,3 +175,11 @@ func write(t *testing.T, file, text string) {
 		t.Fatal(err)
 	}
 }
+
+// controlPlane makes the namespace of the control plane, once or again.
+func (c *cluster) controlPlane(t *testing.T) {
+	t.Helper()
+	if out, err := c.kubectl(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n", "apply", "-f", "-"); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+}

@@ -159,9 +159,9 @@ func (c *cluster) installCRDs(t *testing.T) {
 // fromCluster compares injection from ConfigMaps in the cluster with injection
 // from the same texts in files.
 func (c *cluster) fromCluster(t *testing.T) {
+	c.controlPlane(t)
 	config := filepath.Join(c.root, "testdata", "injector")
 	for _, args := range [][]string{
-		{"create", "namespace", "istio-system"},
 		{"-n", "istio-system", "create", "configmap", "istio-sidecar-injector", "--from-file=" + config + "/config", "--from-file=" + config + "/values"},
 		{"-n", "istio-system", "create", "configmap", "istio", "--from-file=" + config + "/mesh"},
 	} {

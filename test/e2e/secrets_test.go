@@ -36,9 +36,7 @@ func (c *cluster) issued(t *testing.T) {
 			t.Errorf("%s: %v: %s", m[1], err, out)
 		}
 	}
-	if out, err := c.kubectl(t, "apiVersion: v1\nkind: Namespace\nmetadata: {name: istio-system}\n", "apply", "-f", "-"); err != nil {
-		t.Fatalf("kubectl apply: %v: %s", err, out)
-	}
+	c.controlPlane(t)
 	for _, layout := range []string{"pem", "tls"} {
 		if out, err := c.kubectl(t, c.meshctl(t, "ca", "cacerts", "--dir", dir, "--layout", layout), "apply", "--validate=strict", "-f", "-"); err != nil {
 			t.Fatalf("cacerts, %s: %v: %s", layout, err, out)
