@@ -73,6 +73,7 @@ func TestNoFalseAlarm(t *testing.T) {
 		"cluster.local under another trust domain":          {strict + "---\n" + access("principals: [cluster.local/ns/shop/sa/orders]"), "trustDomain: new.example\n"},
 		"identities under PERMISSIVE, which callers have":   {access("principals: [cluster.local/ns/shop/sa/orders]"), ""},
 		"a namespace that a star stands for":                {strict + "---\n" + access("namespaces: ['sh*', '*ge']"), ""},
+		"a namespace that a star within stands for":         {strict + "---\n" + access("principals: [cluster.local/ns/edge/sa/gate], namespaces: ['e*e']"), ""},
 		"two RequestAuthentications, which are merged":      {object("RequestAuthentication", "shop", "a", "{jwtRules: [{issuer: a, jwksUri: 'https://a/keys'}]}") + "---\n" + object("RequestAuthentication", "shop", "b", "{jwtRules: [{issuer: b, jwksUri: 'https://b/keys'}]}") + "---\n" + access("requestPrincipals: ['*']"), ""},
 		"a selector of the root namespace, for all others":  {object("AuthorizationPolicy", "istio-system", "a", "{selector: {matchLabels: {app: orders}}, rules: [{to: [{operation: {paths: [/a]}}]}]}"), ""},
 		"a host of somebody outside":                        {object("AuthorizationPolicy", "shop", "a", "{selector: {matchLabels: {app: orders}}, rules: [{to: [{operation: {hosts: ['shop.example.com*']}}]}]}"), ""},

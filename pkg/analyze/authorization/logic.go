@@ -49,47 +49,6 @@ func deadRules(p *analyze.Pass) {
 	}
 }
 
-// contradictions finds rules that ask for two things that cannot both hold.
-func contradictions(p *analyze.Pass) {
-	for _, r := range policies(p.Inventory) {
-		all := fields(r)
-		for _, f := range all {
-			if f.not {
-				continue
-			}
-			if i := slices.IndexFunc(all, func(n field) bool {
-				return n.not && n.group == f.group && n.name == f.name && covers(n.values, f.values)
-			}); i >= 0 {
-				p.Report(r.Object, f.path, "everything that %s asks for is taken out by %s: the rule never matches", f.name, all[i].path[len(all[i].path)-1])
-			}
-			if f.name != "principals" {
-				continue
-			}
-			i := slices.IndexFunc(all, func(n field) bool { return !n.not && n.group == f.group && n.name == "namespaces" })
-			if i >= 0 && !slices.ContainsFunc(f.values, func(principal string) bool { return ofNamespace(principal, all[i].values) }) {
-				p.Report(r.Object, f.path, "no principal here is of a namespace that the source asks for (%s), and both must hold: the rule never matches", strings.Join(all[i].values, ", "))
-			}
-		}
-	}
-}
-
-// covers tells whether patterns match all values.
-func covers(patterns, values []string) bool {
-	return !slices.ContainsFunc(values, func(v string) bool {
-		return !slices.ContainsFunc(patterns, func(p string) bool { return p == v || !isPattern(v) && matches(p, v) })
-	})
-}
-
-// ofNamespace tells whether a principal may be of one of the namespaces.
-func ofNamespace(principal string, namespaces []string) bool {
-	_, rest, ok := strings.Cut(principal, "/ns/")
-	namespace, _, exact := strings.Cut(rest, "/")
-	if !ok || !exact || strings.Contains(namespace, "*") {
-		return true // a pattern, or a form of its own
-	}
-	return slices.ContainsFunc(namespaces, func(n string) bool { return matches(n, namespace) })
-}
-
 // splitRules finds a rule that says only who before one that says only what
 // (T-7).
 func splitRules(p *analyze.Pass) {
@@ -137,7 +96,8 @@ func deniedPaths(p *analyze.Pass) {
 				p.ReportCodeAt("MSH0110", "MeshConfig", p.ConfigPlace("normalization"), "paths are compared as they are sent, and policies have rules on paths: /a/../b is not /b, and /%%61 not /a. Set pathNormalization.normalization to MERGE_SLASHES or DECODE_AND_MERGE_SLASHES").
 					Because(r.Object, f.path, "is a rule on paths")
 			}
-			if weak && r.Spec.Action == deny && !f.not {
+			plain := slices.ContainsFunc(f.values, func(v string) bool { return strings.Trim(v, "/*") != "" })
+			if weak && r.Spec.Action == deny && !f.not && plain {
 				p.Report(r.Object, f.path, "the mesh normalizes paths by %s only: with a second slash or an escaped one a request passes this rule. Set MERGE_SLASHES or DECODE_AND_MERGE_SLASHES, or allow what is good instead", normalization)
 			}
 		}

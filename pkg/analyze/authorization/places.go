@@ -8,7 +8,6 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/policy"
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
@@ -33,12 +32,14 @@ func unservedPorts(p *analyze.Pass) {
 					continue
 				}
 				own := ownPort(p, workloads, int32(n))
-				if own == 0 {
-					p.Report(r.Object, f.at(i), "no selected workload listens on port %s: this matches nothing", value).Because(workloads[0].Object, nil, "is selected")
-					continue
+				switch {
+				case own != 0:
+					p.Report(r.Object, f.at(i), "port %s is a Service's, and what counts is the workload's own port behind it, %d", value, own).
+						Because(workloads[0].Object, nil, "is selected").SetValue(f.at(i), fmt.Sprint(own))
+				case !slices.ContainsFunc(workloads, (*mesh.Workload).IsGateway): // Gateways open ports for a gateway's proxy
+					p.Report(r.Object, f.at(i), "no selected workload declares port %s: unless one listens there all the same, this matches nothing", value).
+						As(warning).Because(workloads[0].Object, nil, "is selected")
 				}
-				p.Report(r.Object, f.at(i), "port %s is a Service's, and what counts is the workload's own port behind it, %d", value, own).
-					Because(workloads[0].Object, nil, "is selected").SetValue(f.at(i), fmt.Sprint(own))
 			}
 		}
 	}
@@ -71,7 +72,7 @@ func httpOnTCP(p *analyze.Pass) {
 			if !f.isHTTP() || told[f.rule] {
 				continue
 			}
-			w, port := streamPort(p, s.workloads[r], all, f.rule)
+			w, port := streamPort(p, s, r, all, f.rule)
 			if w == nil {
 				continue
 			}
@@ -86,16 +87,39 @@ func httpOnTCP(p *analyze.Pass) {
 	}
 }
 
-// streamPort is a port without requests that a rule applies to.
-func streamPort(p *analyze.Pass, workloads []*mesh.Workload, all []field, rule int) (*mesh.Workload, mesh.InboundPort) {
-	for _, w := range workloads {
+// streamPort is a port without requests that a rule of a policy applies to, and
+// that an ALLOW rule closes: no other rule is for it. What a gateway listens to
+// its Gateways say, and not the names of its Service's ports.
+func streamPort(p *analyze.Pass, s selection, r *mesh.AuthorizationPolicy, all []field, rule int) (*mesh.Workload, mesh.InboundPort) {
+	for _, w := range s.workloads[r] {
+		if w.IsGateway() {
+			continue
+		}
 		for _, in := range p.InboundPorts(w) {
-			if in.Protocol.Traffic() == mesh.TCPTraffic && in.Service != nil && appliesTo(all, rule, in.Number) {
+			if in.Protocol.Traffic() == mesh.TCPTraffic && in.Service != nil && appliesTo(all, rule, in.Number) &&
+				(r.Spec.Action != allow || !streamAllowed(s.policies[w], in.Number)) {
 				return w, in
 			}
 		}
 	}
 	return nil, mesh.InboundPort{}
+}
+
+// streamAllowed tells whether an ALLOW rule is for a port without requests.
+func streamAllowed(policies []*mesh.AuthorizationPolicy, port int32) bool {
+	return slices.ContainsFunc(policies, func(r *mesh.AuthorizationPolicy) bool {
+		if r.Spec.Action != allow || isTried(r) {
+			return false
+		}
+		all := fields(r)
+		for rule := range r.Spec.Rules {
+			asksHTTP := slices.ContainsFunc(all, func(f field) bool { return f.rule == rule && f.isHTTP() })
+			if !asksHTTP && appliesTo(all, rule, port) {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // appliesTo tells whether a rule's ports have room for one.
@@ -117,85 +141,6 @@ func appliesTo(all []field, rule int, port int32) bool {
 		}
 	}
 	return !named
-}
-
-// ambientHTTP finds rules that ztunnel, which sees no requests, cannot judge.
-func ambientHTTP(p *analyze.Pass) {
-	ambient := map[string]*mesh.Object{}
-	for _, o := range p.Kind("", "Namespace") {
-		if o.Labels["istio.io/dataplane-mode"] == "ambient" {
-			ambient[o.Name] = o
-		}
-	}
-	for _, r := range policies(p.Inventory) {
-		namespace := ambient[r.Namespace]
-		if namespace == nil || r.Spec.GetTargetRef() != nil || len(r.Spec.GetTargetRefs()) > 0 {
-			continue
-		}
-		for _, f := range fields(r) {
-			if f.isHTTP() {
-				p.Report(r.Object, f.path, "in ambient mode a policy with a selector is enforced by ztunnel, which sees no requests: an ALLOW rule allows nothing, a DENY rule denies without asking for this. Attach the policy to a waypoint with targetRefs").
-					Because(namespace, []string{"metadata", "labels"}, "is in ambient mode")
-				break
-			}
-		}
-	}
-}
-
-// identities finds rules on who calls, where callers have no certificate (AP-26,
-// T-9, T-10).
-func identities(p *analyze.Pass) {
-	s := selected(p.Inventory)
-	for _, r := range policies(p.Inventory) {
-		told := map[int]bool{}
-		for _, f := range fields(r) {
-			if !f.isIdentity() || told[f.rule] {
-				continue
-			}
-			for _, w := range s.workloads[r] {
-				tls := simulator(p.Inventory).Model(w).TLS
-				open := tls.Mode == policy.Permissive && f.not && r.Spec.Action == allow
-				if w.IsGateway() || tls.Mode != policy.Disable && !open {
-					continue
-				}
-				told[f.rule] = true
-				what := "takes plaintext only (DISABLE): callers have no identity, and this "
-				if f.not {
-					what += "holds for all of them"
-				} else {
-					what += "holds for none"
-				}
-				if open {
-					what = "takes plaintext too (PERMISSIVE): a caller without a certificate has no name, so that it is not among these, and gets through"
-				}
-				report := p.Report(r.Object, f.path, "%s %s", w, what)
-				if open {
-					report.As(warning)
-				}
-				if tls.From != nil {
-					report.Because(tls.From.Object, []string{"spec", "mtls", "mode"}, "sets the mode")
-				}
-				break
-			}
-		}
-	}
-}
-
-// addresses finds rules on addresses that are not the client's (T-4).
-func addresses(p *analyze.Pass) {
-	gateways := p.Kind("networking.istio.io", "Gateway")
-	s := selected(p.Inventory)
-	for _, r := range policies(p.Inventory) {
-		for _, f := range fields(r) {
-			switch {
-			case (f.name == "ipBlocks" || f.name == "source.ip") && len(gateways) > 0 && slices.ContainsFunc(s.workloads[r], func(w *mesh.Workload) bool { return !w.IsGateway() }):
-				p.Report(r.Object, f.path, "the address of a connection that comes through a gateway is the gateway's: use remoteIpBlocks for the client's").
-					Because(gateways[0], nil, "is such a gateway")
-			case (f.name == "remoteIpBlocks" || f.name == "remote.ip") && p.ConfigGiven && p.Config.GetDefaultConfig().GetGatewayTopology().GetNumTrustedProxies() == 0:
-				p.ReportCode("MSH0126", r.Object, f.path, "the client's address is the last one of X-Forwarded-For, and the mesh config does not say how many proxies stand before the gateways (gatewayTopology.numTrustedProxies): it may be that of a load balancer")
-			}
-		}
-	}
 }
 
 // banners finds ports whose application speaks first: what it says reaches a

@@ -16,7 +16,7 @@ type field struct {
 	not    bool
 	values []string
 	path   []string // to the list
-	group  string   // of the source, the operation or the condition that it is of
+	group  string   // of the source or the operation that it is of, or of all conditions: what must hold together
 }
 
 func (f field) at(i int) []string { return append(f.path[:len(f.path):len(f.path)], strconv.Itoa(i)) }
@@ -44,7 +44,11 @@ func ruleFields(rule *security.Rule, n int) []field {
 			key = "not" + strings.ToUpper(key[:1]) + key[1:]
 		}
 		whole := append([]string{"spec", "rules", strconv.Itoa(n)}, path...)
-		all = append(all, field{n, name, not, values, append(whole, key), strings.Join(whole, "/")})
+		group := strings.Join(whole, "/")
+		if path[0] == "when" {
+			group = strings.Join(whole[:4], "/")
+		}
+		all = append(all, field{n, name, not, values, append(whole, key), group})
 	}
 	for i, from := range rule.GetFrom() {
 		s, at := from.GetSource(), []string{"from", strconv.Itoa(i), "source"}
@@ -56,6 +60,7 @@ func ruleFields(rule *security.Rule, n int) []field {
 			{"requestPrincipals", s.GetRequestPrincipals(), s.GetNotRequestPrincipals()},
 			{"namespaces", s.GetNamespaces(), s.GetNotNamespaces()},
 			{"serviceAccounts", s.GetServiceAccounts(), s.GetNotServiceAccounts()},
+			{"trustDomains", s.GetTrustDomains(), s.GetNotTrustDomains()},
 			{"ipBlocks", s.GetIpBlocks(), s.GetNotIpBlocks()},
 			{"remoteIpBlocks", s.GetRemoteIpBlocks(), s.GetNotRemoteIpBlocks()},
 		} {
@@ -88,7 +93,7 @@ func ruleFields(rule *security.Rule, n int) []field {
 // isIdentity tells a field that asks who calls by mTLS (AP-26).
 func (f field) isIdentity() bool {
 	switch f.name {
-	case "principals", "namespaces", "serviceAccounts", "source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain":
+	case "principals", "namespaces", "serviceAccounts", "trustDomains", "source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain":
 		return true
 	}
 	return false
@@ -119,4 +124,13 @@ func matches(pattern, text string) bool {
 // isPattern tells a value that stands for many.
 func isPattern(value string) bool {
 	return strings.HasPrefix(value, "*") || strings.HasSuffix(value, "*")
+}
+
+// hasPlainStar tells a value with a star that stands for itself: of a value with
+// a star in front all others do, and one within always does (AP-22).
+func hasPlainStar(value string) bool {
+	if rest, ok := strings.CutPrefix(value, "*"); ok {
+		return strings.Contains(rest, "*")
+	}
+	return strings.Contains(strings.TrimSuffix(value, "*"), "*")
 }
