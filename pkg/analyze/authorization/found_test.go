@@ -55,9 +55,12 @@ func TestFound(t *testing.T) {
 		"a host whose dot is forgotten (DP-60)":                               {rule("DENY", "{to: [{operation: {hosts: [a.example, 'a.example:*'], ports: ['8080']}}]}"), "MSH0136", "a.example."},
 		"an identity on a port without mTLS (PA-7)":                           {object("PeerAuthentication", "shop", "p", "{selector: {matchLabels: {app: orders}}, mtls: {mode: STRICT}, portLevelMtls: {8080: {mode: DISABLE}}}") + "---\n" + access("namespaces: [edge]"), "MSH0124", "8080"},
 		"cluster.local as a trust domain that the mesh does not have (AP-77)": {rule("ALLOW", "{from: [{source: {trustDomains: [cluster.local]}}]}"), "MSH0117", "prod.example"},
+		"a selector of the root namespace that nothing has":                   {object("PeerAuthentication", "istio-system", "p", "{selector: {matchLabels: {app: nothing}}, mtls: {mode: STRICT}}"), "MSH0127", "of the mesh"},
+		"a label that is nearly one":                                          {object("PeerAuthentication", "shop", "p", "{selector: {matchLabels: {app: ordres}}, mtls: {mode: STRICT}}"), "MSH0127", "app=orders"},
+		"a target of tokens that is not there":                                {"apiVersion: v1\nkind: Service\nmetadata: {name: other, namespace: shop}\n---\n" + object("RequestAuthentication", "shop", "r", "{targetRefs: [{kind: Service, name: othr}]}"), "MSH0129", "othr"},
 		"a trust domain of nobody":                                            {rule("ALLOW", "{from: [{source: {trustDomains: [other.example]}}]}"), "MSH0117", "other.example"},
 	} {
-		all := findings(t, tt.text, "trustDomain: prod.example\n", false)
+		all := findings(t, tt.text, "trustDomain: prod.example\n", true)
 		if !slices.ContainsFunc(all, func(f report.Finding) bool {
 			return f.Code == tt.code && strings.Contains(f.Message, tt.message) && f.Line > 0
 		}) {

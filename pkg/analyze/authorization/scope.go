@@ -1,6 +1,7 @@
 package authorization
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,86 +15,100 @@ import (
 // selectors finds policies about identity that select nothing, or something in
 // another namespace only. Those for access that select nothing are IST0127's.
 func selectors(p *analyze.Pass) {
-	byPair := map[string][]*mesh.Workload{}
-	inNamespace := map[string]bool{}
+	c := &selectorCheck{p, map[string][]*mesh.Workload{}, map[string]map[string]int{}, map[string][]string{}}
 	for _, w := range p.Workloads {
-		inNamespace[w.Namespace] = true
+		if c.pairs[w.Namespace] == nil {
+			c.pairs[w.Namespace] = map[string]int{}
+		}
 		for key, value := range w.PodLabels {
-			byPair[key+"="+value] = append(byPair[key+"="+value], w)
+			c.byPair[key+"="+value] = append(c.byPair[key+"="+value], w)
+			c.pairs[w.Namespace][key+"="+value]++
 		}
 	}
-	c := &selectorCheck{p, byPair, inNamespace}
-	for _, kind := range []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"} {
-		seen := map[string]bool{}
+	for _, namespace := range namespaces(p, "AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication") {
+		for _, r := range p.AuthorizationPolicies(namespace) {
+			c.check(r.Object, r.Spec.GetSelector().GetMatchLabels())
+		}
+		for _, r := range p.PeerAuthentications(namespace) {
+			c.check(r.Object, r.Spec.GetSelector().GetMatchLabels())
+		}
+		for _, r := range p.RequestAuthentications(namespace) {
+			c.check(r.Object, r.Spec.GetSelector().GetMatchLabels())
+		}
+	}
+}
+
+// namespaces are those with objects of some kinds, sorted.
+func namespaces(p *analyze.Pass, kinds ...string) []string {
+	seen := map[string]bool{}
+	for _, kind := range kinds {
 		for _, o := range p.Kind("security.istio.io", kind) {
-			if seen[o.Namespace] {
-				continue
-			}
 			seen[o.Namespace] = true
-			for _, r := range p.AuthorizationPolicies(o.Namespace) {
-				if kind == "AuthorizationPolicy" {
-					c.check(r.Object, r.Spec.GetSelector().GetMatchLabels())
-				}
-			}
-			for _, r := range p.PeerAuthentications(o.Namespace) {
-				if kind == "PeerAuthentication" {
-					c.check(r.Object, r.Spec.GetSelector().GetMatchLabels())
-				}
-			}
-			for _, r := range p.RequestAuthentications(o.Namespace) {
-				if kind == "RequestAuthentication" {
-					c.check(r.Object, r.Spec.GetSelector().GetMatchLabels())
-				}
-			}
 		}
 	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 type selectorCheck struct {
 	*analyze.Pass
-	byPair      map[string][]*mesh.Workload
-	inNamespace map[string]bool
+	byPair map[string][]*mesh.Workload // by "key=value" of their labels
+	pairs  map[string]map[string]int   // how many have them, by namespace
+	sorted map[string][]string         // the first of pairs, where they were asked for
 }
 
 func (c *selectorCheck) check(o *mesh.Object, labels map[string]string) {
-	if len(labels) == 0 || o.Namespace == c.RootNamespace() {
+	everywhere := o.Namespace == c.RootNamespace()
+	if len(labels) == 0 || everywhere && !c.Complete {
 		return
 	}
 	var elsewhere *mesh.Workload
-	for key, value := range labels {
-		for _, w := range c.byPair[key+"="+value] {
-			if !mesh.Selects(labels, w.PodLabels) {
-				continue
-			}
-			if w.Namespace == o.Namespace {
-				return
-			}
+	for _, w := range c.rarest(labels) {
+		switch {
+		case !mesh.Selects(labels, w.PodLabels):
+		case everywhere || w.Namespace == o.Namespace:
+			return
+		case elsewhere == nil:
 			elsewhere = w
 		}
-		break
 	}
 	path := []string{"spec", "selector", "matchLabels"}
 	switch {
 	case elsewhere != nil:
 		c.ReportCode("MSH0128", o, path, "the selector selects nothing in namespace %s, and something in %s: policies apply to their own namespace", o.Namespace, elsewhere.Namespace).
 			Because(elsewhere.Object, nil, "has these labels")
-	case o.Kind != "AuthorizationPolicy" && (c.Complete || c.inNamespace[o.Namespace]):
+	case o.Kind == "AuthorizationPolicy":
+	case everywhere:
+		c.Report(o, path, "the selector selects no workload of the mesh: the policy does nothing")
+	case c.Complete || c.pairs[o.Namespace] != nil:
 		c.Report(o, path, "the selector selects no workload of namespace %s: the policy does nothing%s", o.Namespace, c.near(o.Namespace, labels))
 	}
 }
 
-// near is the pair of a workload that a pair of the selector nearly is.
-func (c *selectorCheck) near(namespace string, labels map[string]string) string {
-	var pairs []string
-	for pair, workloads := range c.byPair {
-		if len(pairs) < 500 && slices.ContainsFunc(workloads, func(w *mesh.Workload) bool { return w.Namespace == namespace }) {
-			pairs = append(pairs, pair)
+// rarest are the workloads with the pair of a selector that the fewest have.
+func (c *selectorCheck) rarest(labels map[string]string) []*mesh.Workload {
+	var found []*mesh.Workload
+	for i, key := range slices.Sorted(maps.Keys(labels)) {
+		if all := c.byPair[key+"="+labels[key]]; i == 0 || len(all) < len(found) {
+			found = all
 		}
 	}
-	slices.Sort(pairs)
-	for key, value := range labels {
-		if hint := mesh.DidYouMean(key+"="+value, pairs); strings.HasPrefix(hint, "did you mean") && !slices.Contains(pairs, key+"="+value) {
-			return "; " + hint
+	return found
+}
+
+// near is the pair of a workload of the namespace that a pair of the selector
+// nearly is. Of a namespace with very many it looks at the first.
+func (c *selectorCheck) near(namespace string, labels map[string]string) string {
+	const enough = 200
+	known := c.pairs[namespace]
+	if c.sorted[namespace] == nil {
+		all := slices.Sorted(maps.Keys(known))
+		c.sorted[namespace] = all[:min(len(all), enough)]
+	}
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		if pair := key + "=" + labels[key]; known[pair] == 0 {
+			if hint := mesh.DidYouMean(pair, slices.Clone(c.sorted[namespace])); strings.HasPrefix(hint, "did you mean") {
+				return "; " + hint
+			}
 		}
 	}
 	return ""
@@ -101,26 +116,32 @@ func (c *selectorCheck) near(namespace string, labels map[string]string) string 
 
 // targets finds references to objects that are not there (AP-5).
 func targets(p *analyze.Pass) {
-	groups := map[string]string{"Service": "", "ServiceEntry": "networking.istio.io", "Gateway": "gateway.networking.k8s.io", "GatewayClass": "gateway.networking.k8s.io"}
-	for _, r := range policies(p.Inventory) {
-		refs, path := r.Spec.GetTargetRefs(), []string{"spec", "targetRefs"}
-		if one := r.Spec.GetTargetRef(); one != nil {
-			refs, path = []*apitype.PolicyTargetReference{one}, []string{"spec", "targetRef"}
+	present := map[string]map[string]bool{} // kind, and "namespace/name"
+	for kind, group := range map[string]string{"Service": "", "ServiceEntry": "networking.istio.io", "Gateway": "gateway.networking.k8s.io"} {
+		present[kind] = map[string]bool{}
+		for _, o := range p.Kind(group, kind) {
+			present[kind][o.Namespace+"/"+o.Name] = true
 		}
-		for i, ref := range refs {
-			group, known := groups[ref.GetKind()]
-			all := p.Kind(group, ref.GetKind())
-			if !known || ref.GetKind() == "GatewayClass" || !p.Complete && len(all) == 0 {
-				continue
-			}
-			if slices.ContainsFunc(all, func(o *mesh.Object) bool { return o.Namespace == r.Namespace && o.Name == ref.GetName() }) {
-				continue
-			}
-			at := path
-			if len(r.Spec.GetTargetRefs()) > 0 {
-				at = append(path[:2:2], strconv.Itoa(i))
-			}
-			p.Report(r.Object, at, "no %s %s in namespace %s: the policy is attached to nothing", ref.GetKind(), ref.GetName(), r.Namespace)
+	}
+	for _, namespace := range namespaces(p, "AuthorizationPolicy", "RequestAuthentication") {
+		for _, r := range p.AuthorizationPolicies(namespace) {
+			checkTargets(p, present, r.Object, r.Spec.GetTargetRef(), r.Spec.GetTargetRefs())
+		}
+		for _, r := range p.RequestAuthentications(namespace) {
+			checkTargets(p, present, r.Object, r.Spec.GetTargetRef(), r.Spec.GetTargetRefs())
+		}
+	}
+}
+
+func checkTargets(p *analyze.Pass, present map[string]map[string]bool, o *mesh.Object, one *apitype.PolicyTargetReference, refs []*apitype.PolicyTargetReference) {
+	at := func(i int) []string { return []string{"spec", "targetRefs", strconv.Itoa(i)} }
+	if one != nil {
+		refs, at = []*apitype.PolicyTargetReference{one}, func(int) []string { return []string{"spec", "targetRef"} }
+	}
+	for i, ref := range refs {
+		there, known := present[ref.GetKind()]
+		if known && (p.Complete || len(there) > 0) && !there[o.Namespace+"/"+ref.GetName()] {
+			p.Report(o, at(i), "no %s %s in namespace %s: the policy is attached to nothing", ref.GetKind(), ref.GetName(), o.Namespace)
 		}
 	}
 }
