@@ -45,45 +45,21 @@ func servers(p *analyze.Pass) {
 		for i, s := range g.Spec.Servers {
 			path := []string{"spec", "servers", strconv.Itoa(i)}
 			for j, host := range s.GetHosts() {
-				if _, name, ok := strings.Cut(host, "/"); host == "*" || ok && name == "*" {
-					p.Report(g.Object, append(path, "hosts", strconv.Itoa(j)), "the gateway answers for every host: any VirtualService of any namespace can put itself in. Name the hosts")
+				at := append(path[:len(path):len(path)], "hosts", strconv.Itoa(j))
+				switch namespace, name, scoped := strings.Cut(host, "/"); {
+				case host == "*", scoped && name == "*" && namespace == "*":
+					p.Report(g.Object, at, "the gateway answers for every host: any VirtualService of any namespace can put itself in. Name the hosts")
+				case scoped && name == "*":
+					p.Report(g.Object, at, "the gateway answers for every host that a VirtualService of the namespace names (%s): name the hosts", host)
 				}
 			}
 			protocol := strings.ToUpper(s.GetPort().GetProtocol())
 			if (protocol == "HTTP" || protocol == "HTTP2" || protocol == "GRPC") && !s.GetTls().GetHttpsRedirect() {
-				p.ReportCode("MSH0402", g.Object, append(path, "port", "protocol"), "port %d takes plaintext and sends nobody to HTTPS: set tls.httpsRedirect", s.GetPort().GetNumber())
+				p.ReportCode("MSH0402", g.Object, append(path[:len(path):len(path)], "port", "protocol"), "port %d takes plaintext and sends nobody to HTTPS: set tls.httpsRedirect", s.GetPort().GetNumber())
 			}
 			switch least := s.GetTls().GetMinProtocolVersion(); least {
 			case networking.ServerTLSSettings_TLSV1_0, networking.ServerTLSSettings_TLSV1_1:
-				p.ReportCode("MSH0403", g.Object, append(path, "tls", "minProtocolVersion"), "%s is broken (RFC 8996): ask for TLSV1_2 at least", least)
-			}
-		}
-	}
-}
-
-// adminNames begin paths that are usually not for everybody.
-func adminNames() []string {
-	return []string{"/admin", "/manage", "/actuator", "/debug", "/metrics", "/internal", "/console"}
-}
-
-// adminPaths finds routes from a gateway to paths that look internal.
-func adminPaths(p *analyze.Pass) {
-	for _, o := range p.Kind("networking.istio.io", "VirtualService") {
-		for _, v := range p.VirtualServices(o.Namespace) {
-			if v.Object != o || len(v.Spec.Gateways) == 0 || len(v.Spec.Gateways) == 1 && v.Spec.Gateways[0] == "mesh" {
-				continue
-			}
-			for i, route := range v.Spec.Http {
-				for j, m := range route.GetMatch() {
-					uri := m.GetUri()
-					path := uri.GetPrefix() + uri.GetExact()
-					for _, name := range adminNames() {
-						if strings.HasPrefix(strings.ToLower(path), name) {
-							p.Report(o, []string{"spec", "http", strconv.Itoa(i), "match", strconv.Itoa(j), "uri"}, "%s looks internal, and a gateway leads the outside there", path)
-							break
-						}
-					}
-				}
+				p.ReportCode("MSH0403", g.Object, append(path[:len(path):len(path)], "tls", "minProtocolVersion"), "%s is broken (RFC 8996): ask for TLSV1_2 at least", least)
 			}
 		}
 	}
