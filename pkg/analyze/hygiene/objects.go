@@ -21,7 +21,7 @@ func duplicates(p *analyze.Pass) {
 		if o.Name == "" {
 			continue
 		}
-		key := analyze.Group(o) + "/" + o.Kind + "/" + o.Namespace + "/" + o.Name
+		key := identity(o)
 		if before := first[key]; before != nil {
 			p.Report(o, nil, "%s is in the files twice, and the last one counts: keep one", o).Because(before, nil, "is the other")
 		} else {
