@@ -60,6 +60,7 @@ func (v spot) path() {
 	template := strings.Contains(v.value, "{*}") || strings.Contains(v.value, "{**}")
 	inner := strings.TrimSuffix(strings.TrimPrefix(v.value, "*"), "*")
 	switch {
+	case strings.ContainsAny(v.value, "“”„‘’"): // copied quotes, which are told of as such
 	case template:
 		v.template()
 	case strings.ContainsAny(v.value, "?#"):

@@ -75,14 +75,7 @@ type pastedLine struct {
 }
 
 func (l pastedLine) look() {
-	if m := curly.FindStringSubmatchIndex(l.text); m != nil {
-		word := l.text[m[2]:m[3]]
-		plain := strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "‘", `'`, "’", `'`).Replace(word)
-		r := l.report("MSH0314", m[2], "typographic quotes are part of the text, they do not quote it: write plain ones")
-		if balanced(plain) {
-			r.Fix = l.fix(m[2], word, plain)
-		}
-	}
+	l.quotes()
 	if at := strings.Index(l.text, nbsp); at >= 0 && blankOutside(l.text[:at]) {
 		run := l.text[at:]
 		run = run[:len(run)-len(strings.TrimLeft(run, nbsp))]
@@ -91,6 +84,26 @@ func (l pastedLine) look() {
 	if m := leadTabs.FindStringSubmatchIndex(l.text); m != nil && m[3] < len(l.text) && !strings.ContainsAny(l.text[m[3]:m[3]+1], "\n\r{}[]\"") {
 		l.report("MSH0316", m[2], "a tab cannot indent in YAML: write blanks")
 	}
+}
+
+// quotes finds typographic quotes around values. The fix takes all of the line,
+// unless one of them does not close.
+func (l pastedLine) quotes() {
+	found := curly.FindAllStringSubmatchIndex(l.text, -1)
+	if found == nil {
+		return
+	}
+	r := l.report("MSH0314", found[0][2], "typographic quotes are part of the text, they do not quote it: write plain ones")
+	fix := &report.Fix{Description: "write plain quotes"}
+	for _, m := range found {
+		word := l.text[m[2]:m[3]]
+		plain := strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "‘", `'`, "’", `'`).Replace(word)
+		if !balanced(plain) {
+			return
+		}
+		fix.Edits = append(fix.Edits, l.fix(m[2], word, plain).Edits...)
+	}
+	r.Fix = fix
 }
 
 // balanced tells whether a text is in one kind of quotes.
