@@ -191,14 +191,24 @@ func TestSidecarsAndMachines(t *testing.T) {
 		{"{ingress: [{port: {number: 80, protocol: TCP}}, {port: {number: 80, protocol: TCP}}]}", "refused"},
 	})
 	checkKind(t, "networking.istio.io/v1", "WorkloadEntry", func() proto.Message { return &networking.WorkloadEntry{} }, []traffic{
-		{"{address: 10.0.0.1}", "ok"}, {"{address: a.b}", "ok"}, {"{}", "refused"}, {"{network: other}", "ok"},
-		{"{address: 'unix:///a'}", "ok"}, {"{address: 'unix://a'}", "refused"}, {"{address: 'unix:///a', ports: {http: 80}}", "refused"},
-		{"{address: 10.0.0.1, ports: {http: 0}}", "refused"}, {"{address: 'a_b'}", "refused"},
+		{"{address: 10.0.0.1}", "ok"},
+		{"{address: a.b}", "ok"},
+		{"{}", "refused"},
+		{"{network: other}", "ok"},
+		{"{address: 'unix:///a'}", "ok"},
+		{"{address: 'unix://a'}", "refused"},
+		{"{address: 'unix:///a', ports: {http: 80}}", "refused"},
+		{"{address: 10.0.0.1, ports: {http: 0}}", "refused"},
+		{"{address: 'a_b'}", "refused"},
 	})
 	checkKind(t, "networking.istio.io/v1", "WorkloadGroup", func() proto.Message { return &networking.WorkloadGroup{} }, []traffic{
-		{"{template: {}}", "ok"}, {"{}", "refused"}, {"{template: {}, probe: {}}", "refused"},
-		{"{template: {}, probe: {tcpSocket: {port: 80}}}", "ok"}, {"{template: {}, probe: {tcpSocket: {port: 0}}}", "refused"},
-		{"{template: {}, probe: {exec: {}}}", "refused"}, {"{template: {}, probe: {periodSeconds: -1, tcpSocket: {port: 80}}}", "refused"},
+		{"{template: {}}", "ok"},
+		{"{}", "refused"},
+		{"{template: {}, probe: {}}", "refused"},
+		{"{template: {}, probe: {tcpSocket: {port: 80}}}", "ok"},
+		{"{template: {}, probe: {tcpSocket: {port: 0}}}", "refused"},
+		{"{template: {}, probe: {exec: {}}}", "refused"},
+		{"{template: {}, probe: {periodSeconds: -1, tcpSocket: {port: 80}}}", "refused"},
 	})
 }
 
@@ -231,7 +241,10 @@ func TestExtensions(t *testing.T) {
 		{"{selector: {}}", "warned"},
 	})
 	checkKind(t, "extensions.istio.io/v1alpha1", "WasmPlugin", func() proto.Message { return &extensions.WasmPlugin{} }, []traffic{
-		{"{url: 'oci://a/b'}", "ok"}, {"{url: a/b:1}", "ok"}, {"{url: 'ftp://a'}", "refused"}, {"{}", "refused"},
+		{"{url: 'oci://a/b'}", "ok"},
+		{"{url: a/b:1}", "ok"},
+		{"{url: 'ftp://a'}", "refused"},
+		{"{}", "refused"},
 		{"{url: 'oci://a', sha256: abc}", "refused"},
 		{"{url: 'oci://a', vmConfig: {env: [{name: a, value: b}, {name: a, value: c}]}}", "refused"},
 		{"{url: 'oci://a', vmConfig: {env: [{name: a, valueFrom: HOST, value: c}]}}", "refused"},
