@@ -15,6 +15,7 @@ import (
 	"github.com/meshctl/meshctl/internal/version"
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/analyze/catalog"
+	"github.com/meshctl/meshctl/pkg/manifest"
 	meshreport "github.com/meshctl/meshctl/pkg/report"
 )
 
@@ -157,7 +158,8 @@ func (o *analyzeOptions) analyze(ctx context.Context) error {
 func (o *analyzeOptions) input(ctx context.Context) (analyze.Input, error) {
 	in := analyze.Input{Complete: o.complete, ConfigGiven: o.mesh.meshConfig != "" || o.mesh.fromCluster}
 	var err error
-	if in.Options, in.Streams, err = o.mesh.read(ctx, o.streams); err != nil {
+	in.Options, in.Streams, err = o.mesh.read(ctx, o.streams)
+	if in.Faults, err = manifest.Faults(err); err != nil {
 		return in, err
 	}
 	if o.mesh.meshConfig != "" {

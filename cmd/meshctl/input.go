@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -62,21 +63,19 @@ func (f *inputFlags) complete(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// load reads the input.
+// load reads the input. With an error of files there is what could be read, too
+// (manifest.Faults).
 func (f *inputFlags) load(ctx context.Context, stdin io.Reader, warn io.Writer) ([]*manifest.Stream, error) {
 	loader := manifest.Loader{Stdin: stdin, Fetch: fetch, Build: buildKustomization, Recursive: f.recursive}
-	loaded, err := loader.Load(ctx, f.filenames)
-	if err != nil {
-		return nil, err
-	}
+	loaded, faults := loader.Load(ctx, f.filenames)
 	if f.kustomize != "" {
 		built, err := loader.LoadKustomization(f.kustomize)
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(faults, err)
 		}
 		loaded.Streams = append(loaded.Streams, built.Streams...)
 	}
-	return loaded.Streams, f.listSkipped(warn, loaded.Skipped)
+	return loaded.Streams, errors.Join(faults, f.listSkipped(warn, loaded.Skipped))
 }
 
 // listSkipped names the files that hold no objects, if asked for.

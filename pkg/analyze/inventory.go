@@ -16,6 +16,8 @@ import (
 type Input struct {
 	Streams []*manifest.Stream
 	Options mesh.Options
+	// Faults are of files that could not be read, and are not in Streams.
+	Faults []*report.InputError
 	// ConfigGiven tells that Options.Config is the mesh's own, not a default.
 	ConfigGiven bool
 	// ConfigFile is where it stands, and ConfigText what is there.

@@ -26,13 +26,25 @@ func securityKinds() []string {
 	return []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"}
 }
 
-// successor is what took the place of a kind that Istio no longer has.
-func successor(kind string) string {
-	return map[string]string{
+// successor is what took the place of a kind that Istio no longer has; "" for
+// others.
+func successor(group, kind string) string {
+	byKind := map[string]string{
 		"Policy": "PeerAuthentication and RequestAuthentication", "MeshPolicy": "PeerAuthentication in the root namespace",
 		"ServiceRole": "AuthorizationPolicy", "ServiceRoleBinding": "AuthorizationPolicy",
 		"ClusterRbacConfig": "AuthorizationPolicy", "RbacConfig": "AuthorizationPolicy",
-	}[kind]
+		"RouteRule": "VirtualService", "EgressRule": "ServiceEntry", "DestinationPolicy": "DestinationRule", "ExternalService": "ServiceEntry",
+		"QuotaSpec": "an EnvoyFilter with a rate limit", "QuotaSpecBinding": "an EnvoyFilter with a rate limit",
+	}
+	if byKind[kind] != "" {
+		return byKind[kind]
+	}
+	// All that Mixer was told went with it.
+	mixer := "Telemetry, WasmPlugin or an AuthorizationPolicy with action CUSTOM"
+	return map[string]string{
+		"config.istio.io": mixer, "mixer.istio.io": mixer,
+		"rbac.istio.io": "AuthorizationPolicy", "authentication.istio.io": "PeerAuthentication and RequestAuthentication",
+	}[group]
 }
 
 // checkAPI refuses Istio's kinds under an API version that no cluster serves:
@@ -42,17 +54,17 @@ func checkAPI(o *Object) error {
 	known := group == securityGroup || group == networkingGroup
 	at := []string{"apiVersion"}
 	switch {
+	case strings.HasSuffix(group, ".istio.io") && successor(group, o.Kind) != "":
+		return o.fault(at, "write "+successor(group, o.Kind)+" instead", &Defect{Class: GoneKind, text: fmt.Sprintf("%s of %s is gone from Istio", o.Kind, o.APIVersion)})
 	case known && versioned && slices.Contains(servedVersions(group), version):
 		if o.Name == "" && !o.generated {
 			return o.fault([]string{"metadata"}, "give it metadata.name", fmt.Errorf("%s has no name", o.Kind))
 		}
 		return nil
 	case known:
-		return o.fault(at, "expected "+group+"/"+strings.Join(servedVersions(group), ", "), &Defect{UnknownVersion, fmt.Sprintf("unknown version %q", o.APIVersion)})
-	case strings.HasSuffix(group, ".istio.io") && successor(o.Kind) != "":
-		return o.fault(at, "write "+successor(o.Kind)+" instead", &Defect{GoneKind, fmt.Sprintf("%s of %s is gone from Istio", o.Kind, o.APIVersion)})
+		return o.fault(at, "expected "+group+"/"+strings.Join(servedVersions(group), ", "), &Defect{Class: UnknownVersion, text: fmt.Sprintf("unknown version %q", o.APIVersion)})
 	case slices.Contains(securityKinds(), o.Kind) && (group == "v1" || group == "" || strings.Contains(group, "istio")):
-		return o.fault(at, "expected "+securityGroup+"/v1", &Defect{UnknownKind, fmt.Sprintf("%s is no kind of %q", o.Kind, o.APIVersion)})
+		return o.fault(at, "expected "+securityGroup+"/v1", &Defect{Class: UnknownKind, text: fmt.Sprintf("%s is no kind of %q", o.Kind, o.APIVersion)})
 	}
 	return nil
 }

@@ -231,7 +231,7 @@ func (s *Snapshot) addNetworking(o *Object) error {
 }
 
 func unknownKind(o *Object, known ...string) error {
-	return o.fault([]string{"kind"}, DidYouMean(o.Kind, known), &Defect{UnknownKind, fmt.Sprintf("unknown kind %q of %s", o.Kind, o.APIVersion)})
+	return o.fault([]string{"kind"}, DidYouMean(o.Kind, known), &Defect{Class: UnknownKind, text: fmt.Sprintf("unknown kind %q of %s", o.Kind, o.APIVersion)})
 }
 
 // index sorts what was read, and makes it quick to find.

@@ -48,6 +48,9 @@ func decodeResource[S proto.Message](o *Object, spec S) (*Resource[S], error) {
 	if err := json.Unmarshal(o.text, &parts); err != nil {
 		return nil, o.fault([]string{"spec"}, "expected a mapping (key: value)", errors.New("spec is no mapping"))
 	}
+	if parts.Spec == nil {
+		parts.Spec = map[string]json.RawMessage{} // no spec is an empty one
+	}
 	unknown := unknownFields(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"})
 	if err := wrongShapes(o, parts.Spec, spec.ProtoReflect().Descriptor(), []string{"spec"}); err != nil {
 		return nil, errors.Join(unknown, err)
@@ -101,7 +104,8 @@ func unknownFields(o *Object, fields map[string]json.RawMessage, d protoreflect.
 			field = d.Fields().ByTextName(key)
 		}
 		if field == nil {
-			problems = append(problems, o.fault(at, DidYouMean(key, jsonNames(d)), &Defect{UnknownField, fmt.Sprintf("unknown field %q", strings.Join(at, "."))}))
+			defect := &Defect{Class: UnknownField, Object: o, Path: at, Near: meant(key, fields, d), Under: fallenOut(key, fields, d), text: fmt.Sprintf("unknown field %q", strings.Join(at, "."))}
+			problems = append(problems, o.fault(at, DidYouMean(key, jsonNames(d)), defect))
 			continue
 		}
 		if err := unknownWithin(o, fields[key], field, at); err != nil {
@@ -155,42 +159,4 @@ func jsonNames(d protoreflect.MessageDescriptor) []string {
 		names = append(names, d.Fields().Get(i).JSONName())
 	}
 	return names
-}
-
-// DidYouMean names the candidate nearest to word, else all of them.
-func DidYouMean(word string, candidates []string) string {
-	best, least := "", 3
-	for _, c := range candidates {
-		if d := distance(strings.ToLower(word), strings.ToLower(c)); d < least {
-			best, least = c, d
-		}
-	}
-	if best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	slices.Sort(candidates)
-	return "expected one of " + strings.Join(candidates, ", ")
-}
-
-// distance is how many characters must be put in, taken out or changed to make
-// b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			row[j+1] = min(above+1, row[j]+1, diagonal+cost)
-			diagonal = above
-		}
-	}
-	return row[len(b)]
 }

@@ -61,6 +61,7 @@ func (v spot) denies() bool {
 func (v spot) path() {
 	template := strings.Contains(v.value, "{*}") || strings.Contains(v.value, "{**}")
 	switch {
+	case strings.ContainsAny(v.value, "“”„‘’"): // copied quotes, which are told of as such
 	case template:
 		v.template()
 	case strings.ContainsAny(v.value, "?#"):

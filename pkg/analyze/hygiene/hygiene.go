@@ -35,8 +35,11 @@ func Rules() []analyze.Rule {
 	}
 }
 
-// unreadable reports what the mesh could not be read for.
+// unreadable reports what the files and the mesh could not be read for.
 func unreadable(p *analyze.Pass) {
+	for _, fault := range p.Faults {
+		p.ReportFault("IST0106", fault)
+	}
 	for _, problem := range p.Problems {
 		reportAll(p, problem)
 	}
@@ -44,18 +47,31 @@ func unreadable(p *analyze.Pass) {
 
 func reportAll(p *analyze.Pass, problem error) {
 	for _, fault := range faults(problem) {
-		p.ReportFault(code(fault), fault)
+		var d *mesh.Defect
+		switch {
+		case !errors.As(fault, &d):
+			p.ReportFault("IST0106", fault)
+		case d.Class == mesh.UnknownField:
+			unknown(p, d, fault.Hint)
+		case d.Class == mesh.GoneKind:
+			p.ReportFault("MSH0303", fault)
+		default:
+			p.ReportFault("MSH0302", fault)
+		}
 	}
 }
 
-func code(fault *report.InputError) string {
-	var d *mesh.Defect
-	if !errors.As(fault, &d) {
-		return "IST0106"
+// unknown reports a field that a kind of Istio's does not have.
+func unknown(p *analyze.Pass, d *mesh.Defect, hint string) {
+	if d.Under != "" {
+		key := d.Path[len(d.Path)-1]
+		p.ReportCode("MSH0317", d.Object, d.Path, "%s is empty and %s stands beside it: the indentation got lost. Indent %s", d.Under, key, key)
+		return
 	}
-	return map[mesh.Class]string{
-		mesh.UnknownField: "MSH0301", mesh.UnknownKind: "MSH0302", mesh.UnknownVersion: "MSH0302", mesh.GoneKind: "MSH0303",
-	}[d.Class]
+	r := p.ReportCode("MSH0301", d.Object, d.Path, "%v; %s", d, hint)
+	if d.Near != "" {
+		r.RenameKey(d.Path, d.Near)
+	}
 }
 
 // faults takes joined errors apart.

@@ -21,7 +21,7 @@ func duplicates(p *analyze.Pass) {
 		if o.Name == "" {
 			continue
 		}
-		key := analyze.Group(o) + "/" + o.Kind + "/" + o.Namespace + "/" + o.Name
+		key := identity(o)
 		if before := first[key]; before != nil {
 			p.Report(o, nil, "%s is in the files twice, and the last one counts: keep one", o).Because(before, nil, "is the other")
 		} else {
@@ -42,15 +42,29 @@ func misplaced(p *analyze.Pass) {
 			p.ReportCode("MSH0317", o, []string{"metadata"}, "metadata is empty and its keys stand beside it: the indentation got lost. Indent them")
 			continue
 		}
-		if !isIstio(o) {
+		stray := strayFields(fields)
+		if !isIstio(o) || stray == nil {
 			continue
 		}
-		for _, key := range slices.Sorted(maps.Keys(fields)) {
-			if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, key) {
-				p.Report(o, []string{key}, "%s stands beside spec, and nobody reads it there: put it into spec", key)
-			}
+		if string(fields["spec"]) == "null" {
+			p.ReportCode("MSH0317", o, stray[:1], "spec is empty and its keys stand beside it: the indentation got lost. Indent them")
+			continue
+		}
+		for _, key := range stray {
+			p.Report(o, []string{key}, "%s stands beside spec, and nobody reads it there: put it into spec", key)
 		}
 	}
+}
+
+// strayFields are the keys of an object of Istio's that belong into spec.
+func strayFields(fields map[string]json.RawMessage) []string {
+	var stray []string
+	for _, key := range slices.Sorted(maps.Keys(fields)) {
+		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, key) {
+			stray = append(stray, key)
+		}
+	}
+	return stray
 }
 
 // versions finds old versions of Istio's API where there is v1. They are read

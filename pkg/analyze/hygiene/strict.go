@@ -1,15 +1,12 @@
 package hygiene
 
 import (
+	"fmt"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
 
-	"google.golang.org/protobuf/proto"
-	extensions "istio.io/api/extensions/v1alpha1"
-	networking "istio.io/api/networking/v1alpha3"
-	beta "istio.io/api/networking/v1beta1"
-	telemetry "istio.io/api/telemetry/v1alpha1"
 	admission "k8s.io/api/admissionregistration/v1"
 	apps "k8s.io/api/apps/v1"
 	batch "k8s.io/api/batch/v1"
@@ -20,16 +17,6 @@ import (
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
-
-// istioSpecs are Istio's kinds that the snapshot does not decode.
-func istioSpecs() map[string]func() proto.Message {
-	return map[string]func() proto.Message{
-		"telemetry.istio.io/Telemetry":    func() proto.Message { return &telemetry.Telemetry{} },
-		"extensions.istio.io/WasmPlugin":  func() proto.Message { return &extensions.WasmPlugin{} },
-		"networking.istio.io/EnvoyFilter": func() proto.Message { return &networking.EnvoyFilter{} },
-		"networking.istio.io/ProxyConfig": func() proto.Message { return &beta.ProxyConfig{} },
-	}
-}
 
 // kubernetesKinds are those of Kubernetes that a mesh is made of.
 func kubernetesKinds() map[string]func() any {
@@ -46,24 +33,19 @@ func kubernetesKinds() map[string]func() any {
 	}
 }
 
-// strictly decodes the objects that the snapshot does not decode strictly.
+// strictly reports what is wrong with the objects that the snapshot does not
+// decode strictly.
 func strictly(p *analyze.Pass) {
-	specs, kinds := istioSpecs(), kubernetesKinds()
+	all, kinds := specs(p.Inventory), kubernetesKinds()
 	for _, o := range p.Objects {
-		if spec := specs[analyze.Group(o)+"/"+o.Kind]; spec != nil {
-			if _, err := mesh.DecodeSpec(o, spec()); err != nil {
-				reportAll(p, err)
-			}
-			continue
-		}
 		if kind := kinds[o.APIVersion+"/"+o.Kind]; kind != nil {
 			kubernetesFields(p, o, kind())
 			continue
 		}
-		group := analyze.Group(o)
-		if known := map[string][]string{"telemetry.istio.io": {"Telemetry"}, "extensions.istio.io": {"WasmPlugin"}}[group]; known != nil {
-			p.ReportCode("MSH0302", o, []string{"kind"}, "unknown kind %q of %s; %s", o.Kind, o.APIVersion, mesh.DidYouMean(o.Kind, known))
+		if err := all[o].err; err != nil {
+			reportAll(p, err)
 		}
+		strange(p, o)
 	}
 }
 
@@ -85,7 +67,38 @@ func kubernetesFields(p *analyze.Pass, o *mesh.Object, into any) {
 	for _, problem := range problems {
 		if m := unknownField.FindStringSubmatch(problem.Error()); m != nil {
 			path := strings.Split(listIndex.ReplaceAllString(m[1], ".$1"), ".")
-			p.ReportCode("MSH0301", o, path, "unknown field %s: Kubernetes has no such field in a %s", strconv.Quote(m[1]), o.Kind)
+			hint := ""
+			if near := mesh.Nearest(path[len(path)-1], fieldsAt(reflect.TypeOf(into), path[:len(path)-1])); near != "" {
+				hint = fmt.Sprintf("; did you mean %q?", near)
+			}
+			p.ReportCode("MSH0301", o, path, "unknown field %s: Kubernetes has no such field in a %s%s", strconv.Quote(m[1]), o.Kind, hint)
 		}
 	}
+}
+
+// fieldsAt are the names of the fields of the type that path leads to.
+func fieldsAt(t reflect.Type, path []string) []string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if len(path) > 0 && (t.Kind() == reflect.Slice || t.Kind() == reflect.Map) {
+		return fieldsAt(t.Elem(), path[1:])
+	}
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	var names []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous && name == "":
+			names = append(names, fieldsAt(f.Type, path)...)
+		case len(path) > 0 && name == path[0]:
+			return fieldsAt(f.Type, path[1:])
+		case len(path) == 0 && name != "" && name != "-":
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -1,10 +1,13 @@
 package hygiene
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/meshctl/meshctl/pkg/analyze"
+	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
@@ -12,7 +15,8 @@ import (
 var (
 	curly    = regexp.MustCompile(`(?:^\s*(?:- )*(?:[\w./-]+:)?\s*|[\[{,]\s*(?:[\w./-]+:\s*)?)([“”„‘’][^“”„‘’,\]}\n]*[“”‘’]?)`)
 	residue  = regexp.MustCompile(`\{\{-?\s*[.$(a-z]`)
-	leadTabs = regexp.MustCompile(`^ *\t`)
+	leadTabs = regexp.MustCompile(`^ *(\t[\t ]*)`)
+	opening  = regexp.MustCompile(`(?:^|[:-]\s+)(?:[&!]\S+\s+)*[|>][-+0-9]*\s*(?:#.*)?$`)
 )
 
 // nbsp is a non-breaking space.
@@ -21,40 +25,99 @@ const nbsp = "\u00a0"
 // pasted finds what copying did to a text: quotes that are no quotes, blanks
 // that are no blanks, tabs that indent, and templates that were not rendered.
 func pasted(p *analyze.Pass) {
+	residues(p)
 	for _, s := range p.Streams {
-		start := 0
-		for n, line := range strings.SplitAfter(string(s.Data), "\n") {
-			pasteOf(p, s.Name, n+1, start, line)
-			start += len(line)
+		for i := range s.Documents {
+			pastedDocument(p, s, &s.Documents[i])
 		}
 	}
 }
 
-// pasteOf looks at one line, whose first byte is at start.
-func pasteOf(p *analyze.Pass, file string, n, start int, line string) {
-	if strings.HasPrefix(strings.TrimSpace(line), "#") {
+// pastedDocument looks at the lines of a document, but for those of texts in
+// block form, where anything may stand.
+func pastedDocument(p *analyze.Pass, s *manifest.Stream, d *manifest.Document) {
+	if !bytes.ContainsAny(d.Text, "“”„‘’\u00a0\t{") {
 		return
 	}
-	place := func(at int) report.Location { return report.Location{File: file, Line: n, Column: at + 1} }
-	edit := func(at int, old, text string) *report.Fix {
-		return &report.Fix{Description: "write it in plain letters", Edits: []report.Edit{{File: file, Start: start + at, End: start + at + len(old), Text: text}}}
+	broken := sync.OnceValue(func() bool { // a template that YAML can read is somebody's text
+		_, err := new(manifest.Decoder).JSON(d.Text)
+		return err != nil
+	})
+	told, start, block := false, 0, -1
+	for n, line := range strings.SplitAfter(string(d.Text), "\n") {
+		l := pastedLine{pass: p, stream: s, document: d, number: n + 1, start: start, text: line}
+		start += len(line)
+		rest := strings.TrimLeft(line, " ")
+		indent := len(line) - len(rest)
+		if block >= 0 && (indent > block || strings.TrimSpace(line) == "") || strings.HasPrefix(rest, "#") {
+			continue
+		}
+		block = -1
+		if opening.MatchString(strings.TrimRight(line, "\n")) {
+			block = indent
+		}
+		l.look()
+		if at := residue.FindStringIndex(line); at != nil && !told && broken() {
+			told = true
+			l.report("MSH0306", at[0], "this is a template that nobody rendered: render it first, as helm template does")
+		}
 	}
-	if m := curly.FindStringSubmatchIndex(line); m != nil {
-		word := line[m[2]:m[3]]
-		plain := strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "‘", `'`, "’", `'`).Replace(word)
-		p.ReportCodeAt("MSH0314", "", place(m[2]), "typographic quotes are part of the text, they do not quote it: write plain ones").Fix = edit(m[2], word, plain)
-	}
-	if at := strings.Index(line, nbsp); at >= 0 && blankOutside(line[:at]) {
-		run := line[at:]
+}
+
+// pastedLine is one line of a document's text.
+type pastedLine struct {
+	pass     *analyze.Pass
+	stream   *manifest.Stream
+	document *manifest.Document
+	number   int    // of the line, from 1
+	start    int    // offset of its first byte
+	text     string // its end included
+}
+
+func (l pastedLine) look() {
+	l.quotes()
+	if at := strings.Index(l.text, nbsp); at >= 0 && blankOutside(l.text[:at]) {
+		run := l.text[at:]
 		run = run[:len(run)-len(strings.TrimLeft(run, nbsp))]
-		p.ReportCodeAt("MSH0315", "", place(at), "this looks like a blank and is a non-breaking space, which YAML takes for text: write a blank").Fix = edit(at, run, strings.Repeat(" ", strings.Count(run, nbsp)))
+		l.report("MSH0315", at, "this looks like a blank and is a non-breaking space, which YAML takes for text: write a blank").Fix = l.fix(at, run, strings.Repeat(" ", strings.Count(run, nbsp)))
 	}
-	if leadTabs.MatchString(line) && strings.TrimSpace(line) != "" {
-		p.ReportCodeAt("MSH0316", "", place(strings.Index(line, "\t")), "a tab cannot indent in YAML: write blanks")
+	if m := leadTabs.FindStringSubmatchIndex(l.text); m != nil && m[3] < len(l.text) && !strings.ContainsAny(l.text[m[3]:m[3]+1], "\n\r{}[]\"") {
+		l.report("MSH0316", m[2], "a tab cannot indent in YAML: write blanks")
 	}
-	if at := residue.FindStringIndex(line); at != nil {
-		p.ReportCodeAt("MSH0306", "", place(at[0]), "this is a template that nobody rendered: render it first, as helm template does")
+}
+
+// quotes finds typographic quotes around values. The fix takes all of the line,
+// unless one of them does not close.
+func (l pastedLine) quotes() {
+	found := curly.FindAllStringSubmatchIndex(l.text, -1)
+	if found == nil {
+		return
 	}
+	r := l.report("MSH0314", found[0][2], "typographic quotes are part of the text, they do not quote it: write plain ones")
+	fix := &report.Fix{Description: "write plain quotes"}
+	for _, m := range found {
+		word := l.text[m[2]:m[3]]
+		plain := strings.NewReplacer("“", `"`, "”", `"`, "„", `"`, "‘", `'`, "’", `'`).Replace(word)
+		if !balanced(plain) {
+			return
+		}
+		fix.Edits = append(fix.Edits, l.fix(m[2], word, plain).Edits...)
+	}
+	r.Fix = fix
+}
+
+// balanced tells whether a text is in one kind of quotes.
+func balanced(text string) bool {
+	return len(text) > 1 && text[0] == text[len(text)-1] && strings.Count(text, text[:1]) == 2
+}
+
+func (l pastedLine) report(code string, at int, message string) *analyze.Report {
+	return l.pass.ReportCodeAt(code, "", l.document.Location(l.number, at+1), "%s", message)
+}
+
+func (l pastedLine) fix(at int, old, text string) *report.Fix {
+	start := l.stream.Offset(l.document, l.start+at)
+	return &report.Fix{Description: "write it in plain letters", Edits: []report.Edit{{File: l.stream.Name, Start: start, End: start + len(old), Text: text}}}
 }
 
 // blankOutside tells whether what stands before is indentation, a dash or a key

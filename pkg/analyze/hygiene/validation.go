@@ -1,47 +1,24 @@
 package hygiene
 
 import (
-	"maps"
-	"slices"
-
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/analyze/validation"
-	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
-// validate reports what istiod's webhook refuses and warns about.
+// validate reports what istiod's webhook refuses and warns about. It looks at
+// each object by itself, also at one that a later one of its name replaces.
 func validate(p *analyze.Pass) {
-	for _, namespace := range namespaces(p) {
-		for _, r := range p.AuthorizationPolicies(namespace) {
-			tell(p, r.Object, validation.AuthorizationPolicy(r))
-		}
-		for _, r := range p.PeerAuthentications(namespace) {
-			tell(p, r.Object, validation.PeerAuthentication(r))
-		}
-		for _, r := range p.RequestAuthentications(namespace) {
-			tell(p, r.Object, validation.RequestAuthentication(r))
-		}
-		for _, r := range p.DestinationRules(namespace) {
-			tell(p, r.Object, validation.DestinationRule(r))
-		}
-	}
-}
-
-// namespaces are those that objects are in, sorted.
-func namespaces(p *analyze.Pass) []string {
-	seen := map[string]bool{}
+	all := specs(p.Inventory)
 	for _, o := range p.Objects {
-		seen[o.Namespace] = true
-	}
-	return slices.Sorted(maps.Keys(seen))
-}
-
-func tell(p *analyze.Pass, o *mesh.Object, problems []validation.Problem) {
-	for _, problem := range problems {
-		code := "IST0106"
-		if problem.Warning {
-			code = "IST0133"
+		if all[o].spec == nil {
+			continue
 		}
-		p.ReportCode(code, o, problem.Path, "%s", problem.Text)
+		for _, problem := range validation.Check(o, all[o].spec) {
+			code := "IST0106"
+			if problem.Warning {
+				code = "IST0133"
+			}
+			p.ReportCode(code, o, problem.Path, "%s", problem.Text)
+		}
 	}
 }

@@ -107,7 +107,11 @@ func (c *checker) outlier(o *networking.OutlierDetection, path []string) {
 // clientTLS checks how clients speak TLS (V-DR-4).
 func (c *checker) clientTLS(t *networking.ClientTLSSettings, namespace string, path []string) {
 	simple, mutual := t.GetMode() == networking.ClientTLSSettings_SIMPLE, t.GetMode() == networking.ClientTLSSettings_MUTUAL
-	if t == nil || !simple && !mutual {
+	if t == nil {
+		return
+	}
+	c.credential(t.CredentialName, namespace, below(path, "credentialName")) // in every mode, though only two read it
+	if !simple && !mutual {
 		return
 	}
 	if t.GetInsecureSkipVerify().GetValue() {
@@ -119,7 +123,6 @@ func (c *checker) clientTLS(t *networking.ClientTLSSettings, namespace string, p
 		if t.ClientCertificate != "" || t.PrivateKey != "" || t.CaCertificates != "" || t.CaCrl != "" {
 			c.refuse(below(path, "credentialName"), "credentialName has all of certificate, key and CA: leave out the files")
 		}
-		c.credential(t.CredentialName, namespace, below(path, "credentialName"))
 		return
 	}
 	if mutual && t.ClientCertificate == "" {

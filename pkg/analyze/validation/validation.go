@@ -45,10 +45,21 @@ func below(path []string, steps ...any) []string {
 // dryRunAnnotation asks for a policy that is only tried.
 const dryRunAnnotation = "istio.io/dry-run"
 
-// dryRun checks the annotation (V-M-1); action is that of an
+// istiods are the annotations that istiod itself sets (V-M-2).
+func istiods() []string {
+	return []string{"internal.istio.io/webhook-always-reject", "internal.istio.io/parents", "internal.istio.io/parent-namespace"}
+}
+
+// dryRun checks the annotations (V-M-1, V-M-2); action is that of an
 // AuthorizationPolicy, nil for other kinds. What it refuses is all that is said
 // about the object.
 func (c *checker) dryRun(o *mesh.Object, action *security.AuthorizationPolicy_Action) bool {
+	for _, key := range istiods() {
+		if _, ok := o.Annotations[key]; ok {
+			c.refuse([]string{"metadata", "annotations", key}, "the annotation %s is istiod's own: take it away", key)
+			return false
+		}
+	}
 	value, ok := o.Annotations[dryRunAnnotation]
 	path := []string{"metadata", "annotations", dryRunAnnotation}
 	switch {

@@ -63,7 +63,7 @@ func check(t *testing.T, kind string, rows []row) {
 	}
 }
 
-// TestMetadata: V-M-1, V-RA-8.
+// TestMetadata: V-M-1, V-M-2, V-RA-8.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ kind, annotation, spec, want string }{
@@ -72,6 +72,8 @@ func TestMetadata(t *testing.T) {
 		{"AuthorizationPolicy", `istio.io/dry-run: "yes"`, "{}", "refused"},
 		{"AuthorizationPolicy", `istio.io/dry-run: "true"`, "{action: AUDIT}", "refused"},
 		{"PeerAuthentication", `istio.io/dry-run: "true"`, "{}", "refused"},
+		{"PeerAuthentication", `internal.istio.io/parents: "a"`, "{}", "refused"},
+		{"AuthorizationPolicy", `internal.istio.io/webhook-always-reject: "true"`, "{}", "refused"},
 		{"RequestAuthentication", `istio.io/dry-run: "true"`, "{}", "refused"},
 		{"DestinationRule", `istio.io/dry-run: "true"`, "{host: a}", "refused"},
 	} {
@@ -283,6 +285,9 @@ func TestDestinationRule(t *testing.T) {
 		{"V-DR-4", tls("mode: SIMPLE, credentialName: 'configmap://shop/a'"), "ok"},
 		{"V-DR-4", tls("mode: SIMPLE, credentialName: 'configmap://other/a'"), "refused"},
 		{"V-DR-4", tls("mode: SIMPLE, credentialName: 'configmap://a'"), "refused"},
+		{"V-DR-4", tls("mode: DISABLE, credentialName: 'configmap://other/a'"), "refused"},
+		{"V-DR-4", tls("mode: ISTIO_MUTUAL, credentialName: 'configmap://a'"), "refused"},
+		{"V-DR-4", tls("mode: DISABLE, credentialName: a, caCertificates: b"), "ok"},
 		{"V-DR-5", export("., shop"), "refused"},
 		{"V-DR-5", export("'*', a"), "refused"},
 		{"V-DR-5", export("'~'"), "refused"},

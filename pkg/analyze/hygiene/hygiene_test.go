@@ -1,0 +1,91 @@
+package hygiene_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshctl/meshctl/pkg/analyze"
+	"github.com/meshctl/meshctl/pkg/analyze/hygiene"
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/report"
+)
+
+// findings are what the rules of the package say about a file.
+func findings(t *testing.T, text string) []report.Finding {
+	t.Helper()
+	s, err := manifest.Read("a.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := analyze.Analyze(context.Background(), hygiene.Rules(), analyze.Input{Streams: []*manifest.Stream{s}}, analyze.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+const policy = "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: a}\n"
+
+// TestPlaces: each fault has its own code, at its place.
+func TestPlaces(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, text, want string }{
+		{"a policy without spec allows nothing", policy, ""},
+		{"a policy with an empty spec", policy + "spec:\n", ""},
+		{"keys beside an empty spec", policy + "spec:\nrules:\n- {}\n", "MSH0317 6:1 "},
+		{"keys beside a spec", policy + "spec: {}\nrules:\n- {}\n", "MSH0307 6:1 "},
+		{"a source that lost its indentation", policy + "spec:\n  rules:\n  - from:\n    - source:\n      namespaces: [x]\n", "IST0106 7:7 MSH0317 8:19 "},
+		{"a field in the singular", policy + "spec:\n  rules:\n  - to:\n    - operation: {hosts: [x], method: [GET]}\n", "MSH0301 7:39 fix "},
+		{"a text where a list is meant", policy + "spec:\n  rules:\n  - to:\n    - operation: {hosts: [x], method: GET}\n", "MSH0301 7:39 "},
+		{"a field that is there already", policy + "spec:\n  rules:\n  - to:\n    - operation: {methods: [PUT], method: [GET]}\n", "MSH0301 7:43 "},
+		{"a group of no Istio", "apiVersion: networking.istio.com/v1\nkind: Sidecar\nmetadata: {name: a}\n", "MSH0302 1:13 fix "},
+		{"no group", "apiVersion: v1\nkind: VirtualService\nmetadata: {name: a}\n", "MSH0302 1:13 fix "},
+		{"a group of somebody else", "apiVersion: example.com/v1\nkind: Gateway\nmetadata: {name: a}\nx: 1\n", ""},
+		{"a kind without v1", "apiVersion: networking.istio.io/v1\nkind: EnvoyFilter\nmetadata: {name: a}\nspec: {}\n", "MSH0302 1:13 fix "},
+		{"a kind of extensions", "apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: a}\nspec: {}\n", ""},
+		{"a kind of Mixer", "apiVersion: config.istio.io/v1alpha2\nkind: denier\nmetadata: {name: a}\n", "MSH0303 1:13 "},
+		{"a kind of Istio's first", "apiVersion: config.istio.io/v1alpha2\nkind: RouteRule\nmetadata: {name: a}\n", "MSH0303 1:13 "},
+		{"the first of two is looked at", policy + "spec: {action: DENY}\n---\n" + policy + "spec: {}\n", "IST0106 4:7 MSH0304 6:1 "},
+		{"a field of Kubernetes", "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {selectors: {a: b}}\n", "MSH0301 4:19 "},
+		{"templates in a text", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  x: |\n    {{ .Values.a }} “b”\n    \tc\n", ""},
+		{"a template in a name", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\n", "MSH0306 3:18 "},
+		{"a template in a spec", policy + "spec: {rules: [{to: [{operation: {hosts: ['{{ .Values.host }}']}}]}]}\n", "MSH0306 4:43 "},
+		{"a template in an argument", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: b, args: ['{{.Name}}']}]}\n", ""},
+		{"a template in an image", "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: 'b:{{ .Values.tag }}'}]}\n", "MSH0306 4:38 "},
+		{"quotes of a page", policy + "spec: {rules: [{to: [{operation: {paths: [“/a”, “/b”]}}]}]}\n", "MSH0314 4:43 fix "},
+	} {
+		var got strings.Builder
+		for _, f := range findings(t, tt.text) {
+			fmt.Fprintf(&got, "%s %d:%d ", f.Code, f.Line, f.Column)
+			if f.Fix != nil {
+				got.WriteString("fix ")
+			}
+		}
+		if diff := cmp.Diff(tt.want, got.String()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s%s", tt.name, diff, tt.text)
+		}
+	}
+}
+
+// TestNearFields: the message names the field that was meant.
+func TestNearFields(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, targetport: 80}]}\n":                            `did you mean "targetPort"?`,
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: a, label: {a: b}}\nspec: {containers: []}\n":                                      `did you mean "labels"?`,
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, images: b}]}}}\n": `did you mean "image"?`,
+		policy + "spec: {ruels: []}\n": `did you mean "rules"?`,
+	} {
+		found := false
+		for _, f := range findings(t, text) {
+			found = found || f.Code == "MSH0301" && strings.Contains(f.Message, want)
+		}
+		if !found {
+			t.Errorf("%s: expected a finding that asks %s, found %+v", text, want, findings(t, text))
+		}
+	}
+}
