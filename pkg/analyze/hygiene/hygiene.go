@@ -31,6 +31,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0315", Slug: "non-breaking-space", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0316", Slug: "tab-indentation", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0317", Slug: "lost-indentation", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0318", Slug: "refused-value", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
 	}
 }

@@ -1,8 +1,12 @@
 package hygiene
 
 import (
+	"slices"
+
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/analyze/validation"
+	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // validate reports what istiod's webhook refuses and warns about. It looks at
@@ -14,11 +18,23 @@ func validate(p *analyze.Pass) {
 			continue
 		}
 		for _, problem := range validation.Check(o, all[o].spec) {
-			code := "IST0106"
-			if problem.Warning {
-				code = "IST0133"
-			}
-			p.ReportCode(code, o, problem.Path, "%s", problem.Text)
+			tell(p, o, problem)
 		}
+	}
+}
+
+// tell reports a problem. IST0106 and IST0133 are said of the kinds whose
+// validation recordings of the real one prove; MSH0318 of the others.
+func tell(p *analyze.Pass, o *mesh.Object, problem validation.Problem) {
+	proven := slices.Contains([]string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "DestinationRule"}, o.Kind)
+	switch {
+	case proven && problem.Warning:
+		p.ReportCode("IST0133", o, problem.Path, "%s", problem.Text)
+	case proven:
+		p.ReportCode("IST0106", o, problem.Path, "%s", problem.Text)
+	case problem.Warning:
+		p.ReportCode("MSH0318", o, problem.Path, "%s", problem.Text).As(report.Warning)
+	default:
+		p.ReportCode("MSH0318", o, problem.Path, "%s", problem.Text)
 	}
 }
