@@ -20,6 +20,7 @@ const (
 	Added   Op = "added"
 	Removed Op = "removed"
 	Changed Op = "changed"
+	Renamed Op = "renamed" // and nothing else
 )
 
 // Tag is what a change does.
@@ -61,6 +62,10 @@ type Change struct {
 	Key    []string `json:"key"`  // the parts that lead to it, then itself
 	Fields []Field  `json:"fields,omitempty"`
 	Tags   []Tag    `json:"tags"`
+	// Cause is the object that makes it so, if one is known.
+	Cause *policy.Cause `json:"cause,omitempty"`
+	// same tells a rule that changes while the filter's rules together do not.
+	same bool
 }
 
 // Field is a value of a part. Before is empty for a new one, After for one that
@@ -142,6 +147,9 @@ func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
 		w.Op = Removed
 	}
 	olds, news := c.others(before, after)
+	if w.Op == Changed {
+		w.Changes = c.renames(olds, news)
+	}
 	for _, key := range keysOf(olds, news) {
 		w.Changes = append(w.Changes, c.pair(olds[key], news[key])...)
 	}
@@ -154,6 +162,7 @@ func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
 		w.Changes[i].Tags = t.tags(&w.Changes[i])
 	}
 	w.Intents = n.tell(was, is, &w)
+	n.causes(&w)
 	return w
 }
 
@@ -175,10 +184,39 @@ func compare(before, after *item, above []string) []Change {
 	if fields := changedFields(before, after); fields != nil {
 		all = append(all, Change{Op: Changed, Kind: some.kind, Key: key, Fields: fields})
 	}
-	for _, k := range keysOf(before.kids, after.kids) {
-		all = append(all, compare(before.kids[k], after.kids[k], key)...)
+	moved, known := renames(before.kids, after.kids), map[string]bool{}
+	for old, now := range moved {
+		if a, b := before.kids[old], after.kids[now]; slices.Index(before.order[a.kind], a.key) != slices.Index(after.order[b.kind], b.key) {
+			delete(moved, old) // it has another place too, where places matter
+			continue
+		}
+		known[now] = true
+		all = append(all, renamed(before.kids[old], after.kids[now], key))
 	}
+	slices.SortFunc(all, func(a, b Change) int { return slices.Compare(a.Key, b.Key) }) // the item itself has the shortest key
+	for _, k := range keysOf(before.kids, after.kids) {
+		if moved[k] == "" && !known[k] {
+			all = append(all, compare(before.kids[k], after.kids[k], key)...)
+		}
+	}
+	markSame(all, before, after)
 	return all
+}
+
+// markSame marks the rules of a filter that change while all of them together
+// mean what they meant.
+func markSame(all []Change, before, after *item) {
+	for kind, policies := range before.policies {
+		mine := func(c *Change) bool { return c.Kind == kind && len(c.Key) > 1 && c.Key[len(c.Key)-2] == after.String() }
+		if after.policies[kind] == nil || !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
+			continue
+		}
+		old, understood := meaning(policies)
+		now, alike := meaning(after.policies[kind])
+		for i := range all {
+			all[i].same = all[i].same || mine(&all[i]) && understood && alike && old == now
+		}
+	}
 }
 
 // flat are all fields of an item and of its parts.

@@ -123,6 +123,31 @@ func (c *comparison) id(r *resource) int {
 	return id
 }
 
+// renames finds resources that are called another name, and takes them out.
+func (c *comparison) renames(olds, news map[string]*resource) []Change {
+	items := func(all, others map[string]*resource) map[string]*item {
+		kinds, found := map[string]bool{}, map[string]*item{}
+		for key, r := range others {
+			kinds[r.kind] = kinds[r.kind] || all[key] == nil
+		}
+		for key, r := range all {
+			if others[key] == nil && kinds[r.kind] {
+				found[key] = c.item(r)
+			}
+		}
+		return found
+	}
+	before, after := items(olds, news), items(news, olds)
+	var all []Change
+	pairs := renames(before, after)
+	for _, old := range slices.Sorted(maps.Keys(pairs)) {
+		all = append(all, renamed(before[old], after[pairs[old]], nil))
+		delete(olds, old)
+		delete(news, pairs[old])
+	}
+	return all
+}
+
 // keysOf are the keys of both, in order.
 func keysOf[T any](a, b map[string]T) []string {
 	all := make([]string, 0, len(a)+len(b))
