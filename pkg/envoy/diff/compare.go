@@ -8,13 +8,6 @@ import (
 	"strings"
 	"sync"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
-	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
-	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
-	"google.golang.org/protobuf/proto"
-
 	"github.com/meshctl/meshctl/pkg/envoy"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
@@ -27,6 +20,7 @@ const (
 	Added   Op = "added"
 	Removed Op = "removed"
 	Changed Op = "changed"
+	Renamed Op = "renamed" // and nothing else
 )
 
 // Tag is what a change does.
@@ -68,6 +62,10 @@ type Change struct {
 	Key    []string `json:"key"`  // the parts that lead to it, then itself
 	Fields []Field  `json:"fields,omitempty"`
 	Tags   []Tag    `json:"tags"`
+	// Cause is the object that makes it so, if one is known.
+	Cause *policy.Cause `json:"cause,omitempty"`
+	// same tells a rule that changes while the filter's rules together do not.
+	same bool
 }
 
 // Field is a value of a part. Before is empty for a new one, After for one that
@@ -140,71 +138,6 @@ func byName(all []*envoy.Dump) map[string]*envoy.Dump {
 	return named
 }
 
-// comparison remembers what it has read and compared: sidecars have most of
-// their clusters and endpoints in common.
-type comparison struct {
-	tables
-	items map[proto.Message]*item
-	texts map[proto.Message]string
-	pairs map[[2]proto.Message][]Change
-}
-
-// resource is one with its key.
-type resource struct {
-	kind, key string
-	proto.Message
-}
-
-func (r resource) String() string { return r.kind + " " + r.key }
-
-// resources are the parts of a configuration, by kind and key.
-func resources(d *envoy.Dump) map[string]resource {
-	all := map[string]resource{}
-	if d == nil {
-		return all
-	}
-	add := func(kind, key string, m proto.Message) {
-		r := resource{kind, key, m}
-		all[r.String()] = r
-	}
-	for _, l := range d.Listeners {
-		add(listenerKind(l), listenerName(l), l)
-	}
-	for _, x := range d.Clusters {
-		add("cluster", x.Name, x)
-	}
-	for _, x := range d.Routes {
-		add("routes", x.Name, x)
-	}
-	for _, x := range d.Endpoints {
-		add("endpoints", x.ClusterName, x)
-	}
-	for _, x := range d.Extensions {
-		add("extension", filterKey(x.Name, x.TypedConfig), x)
-	}
-	return all
-}
-
-func listenerName(l *listenerv3.Listener) string {
-	return cmp.Or(l.Name, envoy.AddressWords(l.Address))
-}
-
-func listenerKind(l *listenerv3.Listener) string {
-	switch l.TrafficDirection {
-	case corev3.TrafficDirection_OUTBOUND:
-		return "outbound listener"
-	case corev3.TrafficDirection_INBOUND:
-		return "inbound listener"
-	}
-	return "listener"
-}
-
-func newComparison(withoutExtensions bool) *comparison {
-	return &comparison{
-		tables: tables{specials(), sets(), withoutExtensions}, items: map[proto.Message]*item{}, texts: map[proto.Message]string{}, pairs: map[[2]proto.Message][]Change{},
-	}
-}
-
 func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
 	w := Workload{Name: n.name, Op: Changed}
 	switch {
@@ -213,61 +146,24 @@ func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
 	case after == nil:
 		w.Op = Removed
 	}
-	olds, news := resources(before), resources(after)
-	all := maps.Clone(olds)
-	maps.Copy(all, news)
-	for _, key := range slices.Sorted(maps.Keys(all)) {
+	olds, news := c.others(before, after)
+	if w.Op == Changed {
+		w.Changes = c.renames(olds, news)
+	}
+	for _, key := range keysOf(olds, news) {
 		w.Changes = append(w.Changes, c.pair(olds[key], news[key])...)
 	}
 	if w.Changes = append(w.Changes, secrets(before, after)...); len(w.Changes) == 0 {
 		return w
 	}
-	was, is := summarize(before), summarize(after)
+	was, is := summarize(before, clusters(olds)), summarize(after, clusters(news))
 	t := tagger{was, is}
 	for i := range w.Changes {
 		w.Changes[i].Tags = t.tags(&w.Changes[i])
 	}
 	w.Intents = n.tell(was, is, &w)
+	n.causes(&w)
 	return w
-}
-
-// pair compares a resource of both sides; one of them may be missing.
-func (c *comparison) pair(before, after resource) []Change {
-	if before.Message != nil && after.Message != nil && c.text(before.Message) == c.text(after.Message) {
-		return nil
-	}
-	at := [2]proto.Message{before.Message, after.Message}
-	found, done := c.pairs[at]
-	if !done {
-		found = compare(c.item(before), c.item(after), nil)
-		c.pairs[at] = found
-	}
-	return slices.Clone(found)
-}
-
-func (c *comparison) text(m proto.Message) string {
-	text, made := c.texts[m]
-	if !made {
-		text = bytesOf(m)
-		c.texts[m] = text
-	}
-	return text
-}
-
-func (c *comparison) item(r resource) *item {
-	if r.Message == nil {
-		return nil
-	}
-	it, made := c.items[r.Message]
-	if !made {
-		it = newItem(&c.tables, r.kind, r.key)
-		switch m := r.Message.(type) {
-		case *listenerv3.Listener, *clusterv3.Cluster, *routev3.RouteConfiguration, *endpointv3.ClusterLoadAssignment, *corev3.TypedExtensionConfig:
-			it.add("", m.ProtoReflect())
-		}
-		c.items[r.Message] = it
-	}
-	return it
 }
 
 // compare finds the changes between two items of one key; either may be nil. A
@@ -288,12 +184,39 @@ func compare(before, after *item, above []string) []Change {
 	if fields := changedFields(before, after); fields != nil {
 		all = append(all, Change{Op: Changed, Kind: some.kind, Key: key, Fields: fields})
 	}
-	kids := maps.Clone(before.kids)
-	maps.Copy(kids, after.kids)
-	for _, k := range slices.Sorted(maps.Keys(kids)) {
-		all = append(all, compare(before.kids[k], after.kids[k], key)...)
+	moved, known := renames(before.kids, after.kids), map[string]bool{}
+	for old, now := range moved {
+		if a, b := before.kids[old], after.kids[now]; slices.Index(before.order[a.kind], a.key) != slices.Index(after.order[b.kind], b.key) {
+			delete(moved, old) // it has another place too, where places matter
+			continue
+		}
+		known[now] = true
+		all = append(all, renamed(before.kids[old], after.kids[now], key))
 	}
+	slices.SortFunc(all, func(a, b Change) int { return slices.Compare(a.Key, b.Key) }) // the item itself has the shortest key
+	for _, k := range keysOf(before.kids, after.kids) {
+		if moved[k] == "" && !known[k] {
+			all = append(all, compare(before.kids[k], after.kids[k], key)...)
+		}
+	}
+	markSame(all, before, after)
 	return all
+}
+
+// markSame marks the rules of a filter that change while all of them together
+// mean what they meant.
+func markSame(all []Change, before, after *item) {
+	for kind, policies := range before.policies {
+		mine := func(c *Change) bool { return c.Kind == kind && len(c.Key) > 1 && c.Key[len(c.Key)-2] == after.String() }
+		if after.policies[kind] == nil || !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
+			continue
+		}
+		old, understood := meaning(policies)
+		now, alike := meaning(after.policies[kind])
+		for i := range all {
+			all[i].same = all[i].same || mine(&all[i]) && understood && alike && old == now
+		}
+	}
 }
 
 // flat are all fields of an item and of its parts.
@@ -313,17 +236,13 @@ func (it *item) flat(path string, gone bool) []Field {
 }
 
 func changedFields(before, after *item) []Field {
-	paths := maps.Clone(before.fields)
-	maps.Copy(paths, after.fields)
 	var all []Field
-	for _, at := range slices.Sorted(maps.Keys(paths)) {
+	for _, at := range keysOf(before.fields, after.fields) {
 		if a, b := before.fields[at], after.fields[at]; !a.equals(b) {
 			all = append(all, Field{at, a.shown, b.shown})
 		}
 	}
-	kinds := maps.Clone(before.order)
-	maps.Copy(kinds, after.order)
-	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+	for _, kind := range keysOf(before.order, after.order) {
 		a, b := common(before.order[kind], after.order[kind]), common(after.order[kind], before.order[kind])
 		if !slices.Equal(a, b) {
 			all = append(all, Field{"order of " + kind, strings.Join(a, ", "), strings.Join(b, ", ")})

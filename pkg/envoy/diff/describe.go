@@ -12,7 +12,7 @@ import (
 // Describe says in words what a configuration enforces on what comes in, and how
 // it calls others.
 func Describe(d *envoy.Dump) []string {
-	s := summarize(d)
+	s := summarize(d, d.Clusters)
 	lines := []string{}
 	say := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, port := range slices.Sorted(maps.Keys(s.modes)) {

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
@@ -20,6 +19,10 @@ type narrator struct {
 	intents       []Intent
 	said          map[string]bool   // kinds of changes that need no words of their own
 	own           map[string]uint32 // ports of listeners
+	// Of rules, by kind and id: those that change while all together mean the same,
+	// and the names of those that are called another.
+	same    map[string]bool
+	renamed map[string]string
 }
 
 func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
@@ -39,6 +42,7 @@ func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
 	}
 	maps.Copy(n.own, before.own)
 	maps.Copy(n.own, after.own)
+	n.kept(w.Changes)
 	n.modes(before, after)
 	n.trust(before, after)
 	n.stages(before, after)
@@ -71,38 +75,6 @@ func (n *narrator) modes(before, after *summary) {
 		}
 		n.say(upIf(now.rank() > old.rank()), n.modeCause(port), "%s now %s (was %s)", where, verb, cmp.Or(string(old), "not served"))
 	}
-}
-
-// modeCause is the policy that sets a port's mode; nil if none is known.
-func (n *narrator) modeCause(port uint32) *policy.Cause {
-	if n.after == nil {
-		return nil
-	}
-	t := n.after.TLS
-	if _, own := t.Ports[port]; own && t.PortsFrom != nil {
-		return causeOf(t.PortsFrom.Object, "spec", "portLevelMtls", strconv.Itoa(int(port)))
-	}
-	if t.From != nil {
-		return causeOf(t.From.Object, "spec", "mtls")
-	}
-	return &policy.Cause{Object: "no PeerAuthentication sets it"}
-}
-
-func causeOf(o *mesh.Object, path ...string) *policy.Cause {
-	return &policy.Cause{Object: o.String(), At: o.Locate(path...)}
-}
-
-// because names a cause and its place.
-func because(c *policy.Cause) string {
-	text := c.Object
-	if c.Rule != nil {
-		text += fmt.Sprintf(" rule %d", *c.Rule)
-	}
-	if at := c.At; at.File != "" {
-		at.Column = 0
-		text += ", " + at.String()
-	}
-	return text
 }
 
 func (n *narrator) trust(before, after *summary) {
@@ -142,7 +114,11 @@ func (n *narrator) stages(before, after *summary) {
 func (n *narrator) rules(before, after *summary) {
 	all := maps.Clone(before.rules)
 	maps.Copy(all, after.rules)
+	reworded := map[string]bool{}
 	for _, key := range slices.SortedFunc(maps.Keys(all), compareKeys) {
+		if n.reworded(key, before, after, reworded) {
+			continue
+		}
 		old, had := before.rules[key]
 		now, has := after.rules[key]
 		restricts := key.action != "ALLOW"
@@ -166,6 +142,61 @@ func (n *narrator) rules(before, after *summary) {
 			n.changedRule(rule, key, old, now, tag)
 		}
 	}
+}
+
+// kept notes the rules that are what they were, though something of them
+// changes.
+func (n *narrator) kept(changes []Change) {
+	n.same, n.renamed = map[string]bool{}, map[string]string{}
+	for i := range changes {
+		c := &changes[i]
+		if c.Kind != "rule" && c.Kind != "shadow rule" {
+			continue
+		}
+		key := c.Key[len(c.Key)-1]
+		if c.Op == Renamed {
+			n.renamed[c.Kind+" "+c.Fields[0].Before] = c.Fields[0].After
+			n.renamed[key] = ""
+			continue
+		}
+		others, seen := n.same[key]
+		n.same[key] = c.same && (others || !seen)
+	}
+	for key, same := range n.same { // in another chain it is more than a name
+		if _, both := n.renamed[key]; both && !same {
+			delete(n.renamed, key)
+		}
+	}
+}
+
+// reworded tells of a rule that is what it was, and whether it is one. Several of
+// one kind are told once.
+func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string]bool) bool {
+	kind := "rule "
+	if key.shadow {
+		kind = "shadow rule "
+	}
+	now, moved := n.renamed[kind+key.id]
+	_, had := before.rules[key]
+	_, has := after.rules[key]
+	where := traffic(key.tcp) + " to " + n.name
+	switch {
+	case moved && had != has:
+		if had {
+			next := key
+			next.id = now
+			n.say(Cosmetic, n.ruleCause(next, n.after), "%s on %s is now called %s", n.ruleName(key), where, now)
+		}
+		return true
+	case n.same[kind+key.id] && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
+		id := key.action + kind + where
+		if !told[id] {
+			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.action, where)
+		}
+		told[id] = true
+		return true
+	}
+	return false
 }
 
 func compareKeys(a, b ruleKey) int {
@@ -211,38 +242,6 @@ func (n *narrator) ruleName(key ruleKey) string {
 	return fmt.Sprintf("%s rule %s", action, key.id)
 }
 
-// ruleCause is where a model has a rule.
-func (n *narrator) ruleCause(key ruleKey, m *policy.Model) *policy.Cause {
-	if m == nil {
-		return nil
-	}
-	stages := &m.HTTP
-	if key.tcp {
-		stages = &m.TCP
-	}
-	var sets []*policy.RuleSet
-	for _, s := range []*policy.Stage{stages.Audit, stages.Deny, stages.Allow} {
-		if s != nil {
-			sets = append(sets, s.Enforced, s.Shadow)
-		}
-	}
-	for _, c := range stages.Custom {
-		sets = append(sets, c.Denied, c.Asks)
-	}
-	for _, set := range sets {
-		if set == nil {
-			continue
-		}
-		for _, r := range set.Rules {
-			if r.ID == key.id && r.Policy != nil {
-				c := r.Cause()
-				return &c
-			}
-		}
-	}
-	return nil
-}
-
 func (n *narrator) issuers(before, after *summary) {
 	all := maps.Clone(before.issuers)
 	maps.Copy(all, after.issuers)
@@ -260,18 +259,6 @@ func (n *narrator) issuers(before, after *summary) {
 			n.say(Tighter, issuerCause(n.before, issuer), "tokens of issuer %q no longer count at %s", issuer, n.name)
 		}
 	}
-}
-
-func issuerCause(m *policy.Model, issuer string) *policy.Cause {
-	if m == nil || m.JWT == nil {
-		return nil
-	}
-	for _, p := range m.JWT.Providers {
-		if p.Rule.Issuer == issuer && p.Policy != nil {
-			return causeOf(p.Policy.Object, "spec", "jwtRules", strconv.Itoa(p.Index))
-		}
-	}
-	return nil
 }
 
 func (n *narrator) clients(before, after *summary) {
@@ -341,6 +328,9 @@ func (n *narrator) told(c *Change) bool {
 	only := func(fits func(string) bool) bool {
 		return len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f Field) bool { return !fits(f.Path) })
 	}
+	if c.Op == Renamed {
+		return c.Kind == "rule" || c.Kind == "shadow rule"
+	}
 	port, isChain := chainPort(own)
 	if port == 0 {
 		port = n.own[c.Key[0]]
@@ -374,6 +364,9 @@ func (n *narrator) told(c *Change) bool {
 
 func restWords(c *Change) string {
 	own := c.Key[len(c.Key)-1]
+	if c.Op == Renamed {
+		return fmt.Sprintf("%s %s is now called %s", c.Kind, c.Fields[0].Before, c.Fields[0].After)
+	}
 	if c.Op != Changed {
 		return own + " is " + map[Op]string{Added: "new", Removed: "gone"}[c.Op]
 	}

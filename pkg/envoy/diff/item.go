@@ -12,6 +12,7 @@ import (
 	"github.com/cncf/xds/go/udpa/annotations"
 	udpatype "github.com/cncf/xds/go/udpa/type/v1"
 	xdstype "github.com/cncf/xds/go/xds/type/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -25,6 +26,7 @@ type item struct {
 	fields    map[string]field
 	kids      map[string]*item // by kind and key
 	order     map[string][]string
+	policies  map[string]map[string]*rbacv3.Policy // rules of an RBAC filter, by kind
 }
 
 // field is a value: as it may be shown, and what tells it from others.

@@ -149,11 +149,16 @@ func rules(it *item, at string, _ protoreflect.Message, v protoreflect.Value) {
 	if strings.HasPrefix(at, "typedConfig.shadowRules") {
 		kind = "shadow rule"
 	}
+	if it.policies == nil {
+		it.policies = map[string]map[string]*rbacv3.Policy{}
+	}
+	it.policies[kind] = map[string]*rbacv3.Policy{}
 	v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
 		p, ok := v.Message().Interface().(*rbacv3.Policy)
 		if !ok {
 			return true
 		}
+		it.policies[kind][k.String()] = p
 		what, who := envoy.RuleWords(p)
 		r := it.kid(kind, k.String())
 		r.fields["what"], r.fields["who"] = list(what), list(who)

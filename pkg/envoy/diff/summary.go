@@ -78,8 +78,8 @@ func (s *summary) mode(port uint32) mode {
 	return s.modes[0]
 }
 
-// summarize is nil for nothing.
-func summarize(d *envoy.Dump) *summary {
+// summarize is nil for nothing. Clusters are those that matter.
+func summarize(d *envoy.Dump, clusters []*clusterv3.Cluster) *summary {
 	if d == nil {
 		return nil
 	}
@@ -92,7 +92,7 @@ func summarize(d *envoy.Dump) *summary {
 		}
 		s.listener(l)
 	}
-	for _, c := range d.Clusters {
+	for _, c := range clusters {
 		if how := clientTLS(c); how != "" {
 			s.clients[c.Name] = how
 		}

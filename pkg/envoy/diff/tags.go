@@ -17,8 +17,13 @@ type tagger struct {
 // tags are those of a change, each once.
 func (t *tagger) tags(c *Change) []Tag {
 	inbound := !strings.HasPrefix(c.Key[0], "outbound") && strings.Contains(c.Key[0], "listener") || strings.HasPrefix(c.Key[0], "extension ")
-	if t.before == nil {
+	switch {
+	case t.before == nil:
 		return []Tag{Routing} // a workload that was not there
+	case c.same:
+		return []Tag{Cosmetic}
+	case c.Op == Renamed:
+		return []Tag{renameTag(c, inbound)}
 	}
 	if t.after == nil {
 		if inbound {
