@@ -208,7 +208,7 @@ func clean(text string) string {
 func changeLines(one *diff.Workload) []string {
 	var lines []string
 	for _, c := range one.Changes {
-		sign := map[diff.Op]string{diff.Added: "+", diff.Removed: "-", diff.Changed: "~"}[c.Op]
+		sign := map[diff.Op]string{diff.Added: "+", diff.Removed: "-", diff.Changed: "~", diff.Renamed: "="}[c.Op]
 		var tags []string
 		for _, t := range c.Tags {
 			tags = append(tags, string(t))

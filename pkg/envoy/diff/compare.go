@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+
 	"github.com/meshctl/meshctl/pkg/envoy"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
@@ -64,8 +66,9 @@ type Change struct {
 	Tags   []Tag    `json:"tags"`
 	// Cause is the object that makes it so, if one is known.
 	Cause *policy.Cause `json:"cause,omitempty"`
-	// same tells a rule that changes while the filter's rules together do not.
-	same bool
+	// matches compares, for a rule, what the filter's rules match together or, if
+	// that says nothing, what this one does.
+	matches relation
 }
 
 // Field is a value of a part. Before is empty for a new one, After for one that
@@ -199,24 +202,34 @@ func compare(before, after *item, above []string) []Change {
 			all = append(all, compare(before.kids[k], after.kids[k], key)...)
 		}
 	}
-	markSame(all, before, after)
+	relateRules(all, before, after)
 	return all
 }
 
-// markSame marks the rules of a filter that change while all of them together
-// mean what they meant.
-func markSame(all []Change, before, after *item) {
+// relateRules says of the rules of a filter that change how what they match does.
+func relateRules(all []Change, before, after *item) {
 	for kind, policies := range before.policies {
+		now := after.policies[kind]
 		mine := func(c *Change) bool { return c.Kind == kind && len(c.Key) > 1 && c.Key[len(c.Key)-2] == after.String() }
-		if after.policies[kind] == nil || !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
+		if now == nil || !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
 			continue
 		}
-		old, understood := meaning(policies)
-		now, alike := meaning(after.policies[kind])
+		together := relate(policies, now)
 		for i := range all {
-			all[i].same = all[i].same || mine(&all[i]) && understood && alike && old == now
+			c := &all[i]
+			if !mine(c) {
+				continue
+			}
+			if c.matches = together; together == incomparable && c.Op == Changed {
+				id := strings.TrimPrefix(c.Key[len(c.Key)-1], kind+" ")
+				c.matches = relate(only(policies, id), only(now, id))
+			}
 		}
 	}
+}
+
+func only(policies map[string]*rbacv3.Policy, id string) map[string]*rbacv3.Policy {
+	return map[string]*rbacv3.Policy{id: policies[id]}
 }
 
 // flat are all fields of an item and of its parts.

@@ -19,11 +19,19 @@ type narrator struct {
 	intents       []Intent
 	said          map[string]bool   // kinds of changes that need no words of their own
 	own           map[string]uint32 // ports of listeners
-	// Of rules, by kind and id: those that change while all together mean the same,
-	// and the names of those that are called another.
-	same    map[string]bool
+	// matches is how what rules match changes, in all chains alike. renamed are the
+	// names of rules that are called another, by kind and id.
+	matches map[matchKey]relation
 	renamed map[string]string
 }
+
+// matchKey is a rule in the filters of one kind of traffic.
+type matchKey struct {
+	tcp  bool
+	rule string // kind and id
+}
+
+func (k ruleKey) match() matchKey { return matchKey{k.tcp, k.kind() + " " + k.id} }
 
 func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
 	n.intents = append(n.intents, Intent{fmt.Sprintf(format, args...), tag, cause})
@@ -130,6 +138,10 @@ func (n *narrator) rules(before, after *summary) {
 			if key.action == "LOG" || key.shadow && key.action != "CUSTOM" {
 				return Cosmetic
 			}
+			switch r := n.matches[key.match()]; r {
+			case narrower, wider:
+				return upIf((r == wider) == restricts)
+			}
 			return t
 		}
 		rule := n.ruleName(key)
@@ -147,7 +159,7 @@ func (n *narrator) rules(before, after *summary) {
 // kept notes the rules that are what they were, though something of them
 // changes.
 func (n *narrator) kept(changes []Change) {
-	n.same, n.renamed = map[string]bool{}, map[string]string{}
+	n.matches, n.renamed = map[matchKey]relation{}, map[string]string{}
 	for i := range changes {
 		c := &changes[i]
 		if c.Kind != "rule" && c.Kind != "shadow rule" {
@@ -159,23 +171,29 @@ func (n *narrator) kept(changes []Change) {
 			n.renamed[key] = ""
 			continue
 		}
-		others, seen := n.same[key]
-		n.same[key] = c.same && (others || !seen)
+		at := matchKey{!inManager(c), key}
+		if others, seen := n.matches[at]; seen && others != c.matches {
+			n.matches[at] = incomparable
+			continue
+		}
+		n.matches[at] = c.matches
 	}
-	for key, same := range n.same { // in another chain it is more than a name
-		if _, both := n.renamed[key]; both && !same {
-			delete(n.renamed, key)
+	for key, r := range n.matches { // in another chain it is more than a name
+		if _, both := n.renamed[key.rule]; both && r != equal {
+			delete(n.renamed, key.rule)
 		}
 	}
+}
+
+// inManager tells a rule of an HTTP filter: it is within a filter of connections.
+func inManager(c *Change) bool {
+	return len(c.Key) > 2 && strings.HasPrefix(c.Key[len(c.Key)-3], "filter ")
 }
 
 // reworded tells of a rule that is what it was, and whether it is one. Several of
 // one kind are told once.
 func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string]bool) bool {
-	kind := "rule "
-	if key.shadow {
-		kind = "shadow rule "
-	}
+	kind := key.kind() + " "
 	now, moved := n.renamed[kind+key.id]
 	_, had := before.rules[key]
 	_, has := after.rules[key]
@@ -188,7 +206,7 @@ func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string
 			n.say(Cosmetic, n.ruleCause(next, n.after), "%s on %s is now called %s", n.ruleName(key), where, now)
 		}
 		return true
-	case n.same[kind+key.id] && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
+	case n.matches[key.match()] == equal && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
 		id := key.action + kind + where
 		if !told[id] {
 			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.action, where)
@@ -212,6 +230,11 @@ func (n *narrator) changedRule(rule string, key ruleKey, old, now ruleText, tag 
 		gained := slices.DeleteFunc(slices.Clone(side.now), func(w string) bool { return slices.Contains(side.old, w) })
 		lost := slices.DeleteFunc(slices.Clone(side.old), func(w string) bool { return slices.Contains(side.now, w) })
 		cause := n.ruleCause(key, n.after)
+		if how := n.matches[key.match()]; len(gained) > 0 && len(lost) > 0 && how != incomparable {
+			verb := map[relation]string{narrower: "fewer", wider: "more"}[how]
+			n.say(tag(Looser), cause, "%s on %s to %s now matches %s %s: %s (were %s)", rule, traffic(key.tcp), n.name, verb, side.name, strings.Join(gained, " or "), strings.Join(lost, " or "))
+			continue
+		}
 		if len(gained) > 0 {
 			n.say(tag(upIf(restricts)), cause, "%s on %s to %s now matches %s %s", rule, traffic(key.tcp), n.name, side.name, strings.Join(gained, " or "))
 		}

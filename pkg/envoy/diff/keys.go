@@ -49,6 +49,10 @@ func specials() map[protoreflect.FullName]special {
 		"envoy.config.listener.v3.FilterChain.filter_chain_match":                                        nothing,
 		"envoy.config.listener.v3.FilterChain.filters":                                                   each(networkFilter),
 		"envoy.config.listener.v3.Listener.listener_filters":                                             each(listenerFilter),
+		"envoy.extensions.filters.http.rbac.v3.RBAC.rules":                                               ruleSet("rule"),
+		"envoy.extensions.filters.http.rbac.v3.RBAC.shadow_rules":                                        ruleSet("shadow rule"),
+		"envoy.extensions.filters.network.rbac.v3.RBAC.rules":                                            ruleSet("rule"),
+		"envoy.extensions.filters.network.rbac.v3.RBAC.shadow_rules":                                     ruleSet("shadow rule"),
 		"envoy.config.rbac.v3.RBAC.policies":                                                             rules,
 		"envoy.config.route.v3.RouteConfiguration.virtual_hosts":                                         each(virtualHost),
 		"envoy.config.route.v3.VirtualHost.routes":                                                       each(route),
@@ -143,22 +147,39 @@ func rbacAction(config *anypb.Any) string {
 	return shadow.GetAction().String()
 }
 
+// ruleSet is a stage of an RBAC filter, which does something without rules too:
+// with ALLOW it denies everything.
+func ruleSet(kind string) special {
+	return func(it *item, at string, _ protoreflect.Message, v protoreflect.Value) {
+		it.policiesOf(kind)
+		it.fields[at] = plain("{}")
+		it.add(at, v.Message())
+	}
+}
+
+// policiesOf are the rules of a kind, to be filled.
+func (it *item) policiesOf(kind string) map[string]*rbacv3.Policy {
+	if it.policies == nil {
+		it.policies = map[string]map[string]*rbacv3.Policy{}
+	}
+	if it.policies[kind] == nil {
+		it.policies[kind] = map[string]*rbacv3.Policy{}
+	}
+	return it.policies[kind]
+}
+
 // rules are those of an RBAC filter, in words that no order changes.
 func rules(it *item, at string, _ protoreflect.Message, v protoreflect.Value) {
 	kind := "rule"
 	if strings.HasPrefix(at, "typedConfig.shadowRules") {
 		kind = "shadow rule"
 	}
-	if it.policies == nil {
-		it.policies = map[string]map[string]*rbacv3.Policy{}
-	}
-	it.policies[kind] = map[string]*rbacv3.Policy{}
 	v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
 		p, ok := v.Message().Interface().(*rbacv3.Policy)
 		if !ok {
 			return true
 		}
-		it.policies[kind][k.String()] = p
+		it.policiesOf(kind)[k.String()] = p
 		what, who := envoy.RuleWords(p)
 		r := it.kid(kind, k.String())
 		r.fields["what"], r.fields["who"] = list(what), list(who)

@@ -27,28 +27,61 @@ type logic struct {
 	leaf string
 }
 
-// meaning is the same for rules that match the same requests, because they are
-// the same alternatives of the same matchers, whatever rules those stand in and
-// however they are nested. It is false for rules that it does not understand.
-func meaning(policies map[string]*rbacv3.Policy) (string, bool) {
+// relation is how what rules match now compares with what they matched.
+type relation int
+
+// The relations. The last three are proven; rules that are not understood, or too
+// many, are incomparable.
+const (
+	incomparable relation = iota
+	equal
+	narrower // all that is matched now was matched before
+	wider    // all that was matched before is matched now
+)
+
+// relate compares the rules of a filter, all together: as alternatives of
+// matchers, whatever rules those stand in and however they are nested.
+func relate(before, after map[string]*rbacv3.Policy) relation {
+	old, understood := alternatives(before)
+	now, alike := alternatives(after)
+	if !understood || !alike {
+		return incomparable
+	}
+	switch less, more := within(now, old), within(old, now); {
+	case less && more:
+		return equal
+	case less:
+		return narrower
+	case more:
+		return wider
+	}
+	return incomparable
+}
+
+// within tells whether all that alternatives match others match too: each asks
+// for all that one of those does.
+func within(some, others []term) bool {
+	return !slices.ContainsFunc(some, func(t term) bool {
+		return !slices.ContainsFunc(others, func(o term) bool { return includes(t, o) })
+	})
+}
+
+// alternatives are what rules match. It is false for rules that it does not
+// understand.
+func alternatives(policies map[string]*rbacv3.Policy) ([]term, bool) {
 	var all []term
 	for id, p := range policies {
 		if p.GetCondition() != nil || p.GetCheckedCondition() != nil || strings.HasPrefix(id, "istio-ext-authz-") {
-			return "", false // such ids lead to an authorizer
+			return nil, false // such ids lead to an authorizer
 		}
 		terms, ok := logic{op: '&', kids: []logic{
 			{op: '|', kids: logics(p.GetPermissions(), permissionLogic)}, {op: '|', kids: logics(p.GetPrincipals(), principalLogic)},
 		}}.terms(false)
 		if all = append(all, terms...); !ok || len(all) > maxRuleTerms {
-			return "", false
+			return nil, false
 		}
 	}
-	var texts []string
-	for _, t := range absorbed(all) {
-		texts = append(texts, strings.Join(t, "&"))
-	}
-	slices.Sort(texts)
-	return strings.Join(texts, "|"), true
+	return absorbed(all), true
 }
 
 func logics[T any](all []T, read func(T) logic) []logic {

@@ -40,6 +40,14 @@ type ruleKey struct {
 	shadow     bool
 }
 
+// kind is that of its changes.
+func (k ruleKey) kind() string {
+	if k.shadow {
+		return "shadow rule"
+	}
+	return "rule"
+}
+
 type ruleText struct{ what, who []string }
 
 // summary is what a sidecar enforces and where it leads, all chains together.

@@ -20,7 +20,7 @@ func (t *tagger) tags(c *Change) []Tag {
 	switch {
 	case t.before == nil:
 		return []Tag{Routing} // a workload that was not there
-	case c.same:
+	case c.matches == equal:
 		return []Tag{Cosmetic}
 	case c.Op == Renamed:
 		return []Tag{renameTag(c, inbound)}
@@ -166,6 +166,9 @@ func ruleTags(c *Change) []Tag {
 		return []Tag{Cosmetic}
 	}
 	restricts := action != "ALLOW"
+	if c.matches == narrower || c.matches == wider {
+		return []Tag{upIf((c.matches == wider) == restricts)}
+	}
 	if c.Op != Changed {
 		return []Tag{upIf((c.Op == Added) == restricts)}
 	}
@@ -212,6 +215,8 @@ func fieldTag(c *Change, f Field, inbound bool) Tag {
 	switch {
 	case cosmetic(c, f.Path):
 		return Cosmetic
+	case (c.Kind == "filter" || c.Kind == "extension") && (f.Path == "typedConfig.rules" || f.Path == "typedConfig.shadowRules"):
+		return stageTag(c, f)
 	case name == "normalizePath" || name == "mergeSlashes" || name == "requireClientCertificate":
 		return upIf(f.After == "true")
 	case name == "pathWithEscapedSlashesAction":
@@ -228,6 +233,15 @@ func fieldTag(c *Change, f Field, inbound bool) Tag {
 		return Looser
 	}
 	return Routing
+}
+
+// stageTag is that of the stage of an RBAC filter that comes or goes; its rules
+// are told by themselves.
+func stageTag(c *Change, f Field) Tag {
+	if strings.Contains(c.Key[len(c.Key)-1], " ALLOW") && f.Path == "typedConfig.rules" {
+		return upIf(f.After != "")
+	}
+	return Cosmetic
 }
 
 func socketTag(f Field, name string, inbound bool) Tag {
