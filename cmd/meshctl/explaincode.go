@@ -84,9 +84,9 @@ func (o *explainCodeOptions) explain(context.Context) error {
 		for _, r := range rules {
 			names = append(names, r.Code, r.Slug)
 		}
-		hint := mesh.DidYouMean(o.code, names)
-		if strings.HasPrefix(hint, "expected one of") {
-			hint = "meshctl analyze --list lists the codes"
+		hint := "meshctl analyze --list lists the codes"
+		if near := mesh.Nearest(o.code, names); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return fmt.Errorf("no code %q: %s", o.code, hint)
 	}

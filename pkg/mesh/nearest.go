@@ -51,25 +51,35 @@ func fallenOut(key string, fields map[string]json.RawMessage, d protoreflect.Mes
 // Nearest is the one candidate that is most like word; "" if none is like it, or
 // several are.
 func Nearest(word string, candidates []string) string {
-	best, least := "", 3
+	if near := nearest(word, candidates); len(near) == 1 {
+		return near[0]
+	}
+	return ""
+}
+
+// nearest are the candidates that are most like word, of those that are like it.
+func nearest(word string, candidates []string) []string {
+	var best []string
+	least := 2
 	for _, c := range candidates {
-		switch d := distance(strings.ToLower(word), strings.ToLower(c)); {
-		case d < least:
-			best, least = c, d
-		case d == least && least < 3:
-			best = ""
+		d := distance(strings.ToLower(word), strings.ToLower(c))
+		if d < least {
+			best, least = nil, d
+		}
+		if d == least {
+			best = append(best, c)
 		}
 	}
 	return best
 }
 
-// DidYouMean names the candidate nearest to word, else all of them.
+// DidYouMean names the first of the candidates that are most like word, else all
+// of them.
 func DidYouMean(word string, candidates []string) string {
-	if best := Nearest(word, candidates); best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
+	if near := nearest(word, candidates); near != nil {
+		return fmt.Sprintf("did you mean %q?", near[0])
 	}
-	slices.Sort(candidates)
-	return "expected one of " + strings.Join(candidates, ", ")
+	return "expected one of " + strings.Join(slices.Sorted(slices.Values(candidates)), ", ")
 }
 
 // distance is how many characters must be put in, taken out or changed to make

@@ -50,8 +50,14 @@ func (s *Simulator) Ask(q *Question) (Answer, error) {
 		}
 	}
 	var a Answer
+	led := s.detour(q, cluster)
 	for _, target := range targets {
-		a.Endpoints = append(a.Endpoints, s.ask(q, cluster, target))
+		e := s.ask(q, cluster, target)
+		if led != nil {
+			e.Verdict = Verdict{ID: e.ID, Outcome: Unknown, Stage: ClientTLS, Reason: led.why}
+			e.Trace = append(Trace{{Stage: ClientTLS, Finding: led.why, By: []Cause{led.by}}}, e.Trace...)
+		}
+		a.Endpoints = append(a.Endpoints, e)
 	}
 	a.settle(q)
 	return a, nil

@@ -19,6 +19,7 @@ type Question struct {
 	DestinationIP string // the called workload's; empty is not known
 	SNI           string // in place of the one that a client's sidecar sends
 	Subset        string // of the DestinationRule that applies; empty is none
+	Routed        bool   // the caller's routes led to the Service already
 	Custom        string // what external authorizers answer: allow, deny, error, or "" for not told
 }
 

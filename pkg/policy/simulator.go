@@ -16,6 +16,7 @@ type Simulator struct {
 	shared   *compilation
 	models   memo[*mesh.Workload, *Model]
 	outbound func() *Outbound
+	routes   func() *mesh.SidecarRoutes
 }
 
 // NewSimulator answers requests to the workloads of a snapshot.
@@ -23,7 +24,11 @@ func NewSimulator(s *mesh.Snapshot) *Simulator { return Options{}.NewSimulator(s
 
 // NewSimulator answers requests to the workloads of a snapshot.
 func (o Options) NewSimulator(s *mesh.Snapshot) *Simulator {
-	return &Simulator{snapshot: s, shared: newCompilation(s, o), outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) })}
+	return &Simulator{
+		snapshot: s, shared: newCompilation(s, o),
+		outbound: sync.OnceValue(func() *Outbound { return NewOutbound(s) }),
+		routes:   sync.OnceValue(func() *mesh.SidecarRoutes { return mesh.NewSidecarRoutes(s) }),
+	}
 }
 
 // Model is the enforcement model of a workload.

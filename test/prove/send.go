@@ -83,7 +83,7 @@ func (m *sendingMesh) question(s *send) (*policy.Question, error) {
 	if s.HTTP == nil && port.Protocol.Traffic() == mesh.HTTPTraffic {
 		return nil, fmt.Errorf("bytes to %s:%d, which is for requests", service, s.Port)
 	}
-	return &policy.Question{From: policy.Caller{Workload: from}, To: policy.Callee{Service: service, Port: port}, HTTP: s.request()}, nil
+	return &policy.Question{From: policy.Caller{Workload: from}, To: policy.Callee{Service: service, Port: port}, HTTP: s.request(), Routed: true}, nil
 }
 
 // checkSends runs a mesh, sends all its requests and compares the verdicts at the

@@ -200,10 +200,8 @@ func nearClaim(claim string) string {
 	if len(claim) < 4 || slices.Contains(usual, claim) {
 		return ""
 	}
-	hint := mesh.DidYouMean(claim, usual)
-	near, ok := strings.CutPrefix(hint, "did you mean \"")
-	near = strings.TrimSuffix(near, "\"?")
-	if !ok || len(near) < 4 || abs(len(near)-len(claim)) > 1 || near == "name" {
+	near := mesh.Nearest(claim, usual)
+	if len(near) < 4 || abs(len(near)-len(claim)) > 1 || near == "name" {
 		return ""
 	}
 	return near

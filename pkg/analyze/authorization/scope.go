@@ -1,10 +1,10 @@
 package authorization
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 
 	apitype "istio.io/api/type/v1beta1"
 
@@ -106,8 +106,8 @@ func (c *selectorCheck) near(namespace string, labels map[string]string) string 
 	}
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		if pair := key + "=" + labels[key]; known[pair] == 0 {
-			if hint := mesh.DidYouMean(pair, slices.Clone(c.sorted[namespace])); strings.HasPrefix(hint, "did you mean") {
-				return "; " + hint
+			if near := mesh.Nearest(pair, c.sorted[namespace]); near != "" {
+				return fmt.Sprintf("; did you mean %q?", near)
 			}
 		}
 	}

@@ -143,8 +143,8 @@ func meant(name string, a annotated, known map[string]*annotation.Instance) stri
 			return "it is a label: write it under " + strings.Join(append(slices.Clone(a.metadata), "labels"), ".")
 		}
 	}
-	if hint := mesh.DidYouMean(name, slices.Collect(maps.Keys(known))); strings.HasPrefix(hint, "did you mean") {
-		return hint
+	if near := mesh.Nearest(name, slices.Collect(maps.Keys(known))); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return "take it away or correct its name"
 }

@@ -126,12 +126,10 @@ func nearest(word string, candidates map[string]bool) string {
 	if len(candidates) > 500 {
 		return "" // to compare them all takes long
 	}
-	hint := mesh.DidYouMean(word, slices.Sorted(maps.Keys(candidates)))
-	rest, near := strings.CutPrefix(hint, `did you mean "`)
-	if !near {
-		return ""
+	if near := mesh.Nearest(word, slices.Sorted(maps.Keys(candidates))); near != word {
+		return near
 	}
-	return strings.TrimSuffix(rest, `"?`)
+	return ""
 }
 
 // inAmbient tells whether a workload is in ambient mode.

@@ -1,0 +1,77 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/meshctl/meshctl/pkg/policy"
+)
+
+// TestDetours: where a VirtualService that the caller's sidecar follows may make
+// something else of a request, the answer is unknown and says why; where it only
+// chooses among the workloads of the Service, it is what it was (EC-113).
+func TestDetours(t *testing.T) {
+	t.Parallel()
+	const caller = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: CALLER}
+spec:
+  template:
+    metadata: {labels: {app: web}}
+    spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}
+`
+	const rule = `---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: app, namespace: shop}
+spec:
+  host: app
+  subsets:
+  - {name: same, labels: {version: v1}}
+  - {name: plain, labels: {version: v1}, trafficPolicy: {tls: {mode: DISABLE}}}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: shop}
+spec: {mtls: {mode: STRICT}}
+`
+	virtual := func(spec string) string {
+		return "---\napiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: app, namespace: shop}\nspec: {hosts: [app], " + spec + "}\n"
+	}
+	to := func(destination string) string { return "http: [{route: [{destination: {" + destination + "}}]}]" }
+	for _, tt := range []struct {
+		name, objects, subset string
+		tcp                   bool
+		want                  policy.Outcome
+		why                   string
+	}{
+		{name: "no route", want: policy.Allow},
+		{name: "the Service itself", objects: virtual(to("host: app")), want: policy.Allow},
+		{name: "a subset that is called alike", objects: virtual(to("host: app, subset: same")), want: policy.Allow},
+		{name: "a subset that is called in plaintext", objects: virtual(to("host: app, subset: plain")), want: policy.Unknown, why: "subset plain"},
+		{name: "that subset, asked about", objects: virtual(to("host: app, subset: plain")), subset: "plain", want: policy.Refused},
+		{name: "a subset that is not there", objects: virtual(to("host: app, subset: x")), want: policy.Unknown, why: "no DestinationRule has"},
+		{name: "another host", objects: virtual(to("host: other")), want: policy.Unknown, why: "other.shop.svc"},
+		{name: "another port", objects: virtual(to("host: app, port: {number: 7000}")), want: policy.Unknown, why: "port 7000"},
+		{name: "a redirect", objects: virtual("http: [{redirect: {uri: /x}}]"), want: policy.Unknown, why: "answer the request itself"},
+		{name: "a rewrite", objects: virtual("http: [{rewrite: {uri: /x}, route: [{destination: {host: app}}]}]"), want: policy.Unknown, why: "change the request"},
+		{name: "a fault", objects: virtual("http: [{fault: {abort: {httpStatus: 500, percentage: {value: 1}}}, route: [{destination: {host: app}}]}]"), want: policy.Unknown, why: "fault"},
+		{name: "for a gateway", objects: virtual("gateways: [edge], " + to("host: other")), want: policy.Allow},
+		{name: "for others", objects: virtual("exportTo: [other], " + to("host: other")), want: policy.Allow},
+		{name: "bytes to another host", objects: virtual("tcp: [{route: [{destination: {host: other}}]}]"), tcp: true, want: policy.Unknown, why: "other.shop.svc"},
+		{name: "bytes on HTTP routes", objects: virtual(to("host: other")), tcp: true, want: policy.Allow},
+	} {
+		s := snapshot(t, workloadYAML+strings.ReplaceAll(caller, "CALLER", "shop")+rule+tt.objects, "")
+		q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}, Subset: tt.subset}
+		q.To.Port = q.To.Service.Ports[0]
+		q.HTTP = &policy.HTTP{Method: "GET", Path: "/", Authority: "app"}
+		if tt.tcp {
+			q.To.Port, q.HTTP = q.To.Service.Ports[1], nil
+		}
+		a, err := policy.NewSimulator(s).Ask(q)
+		if err != nil || a.Outcome != tt.want || !strings.Contains(a.Reason, tt.why) {
+			t.Errorf("%s: %s (%s) %v, want %s (%s)", tt.name, a.Outcome, a.Reason, err, tt.want, tt.why)
+		}
+	}
+}
