@@ -46,12 +46,12 @@ func (m *sendingMesh) routed(s *send, straight *policy.Question, routes []*netwo
 	var all []*policy.Question
 	for _, d := range routes[at].Route {
 		to := *s
-		to.Service, to.Port = d.Destination.Host, cmp.Or(int32(d.Destination.Port.GetNumber()), s.Port)
+		to.Service, to.Port = d.GetDestination().GetHost(), cmp.Or(int32(d.GetDestination().GetPort().GetNumber()), s.Port)
 		q, err := m.question(&to)
 		if err != nil {
 			return nil, err
 		}
-		q.Subset = d.Destination.Subset
+		q.Subset = d.GetDestination().GetSubset()
 		all = append(all, q)
 	}
 	return all, nil
