@@ -14,8 +14,10 @@ var errEncrypted = errors.New("the private key is encrypted")
 // as istiod does (CA-19). Its errors tell lines, and nothing of what they hold.
 func ParseKey(text []byte) (crypto.Signer, error) {
 	blocks, faults := scanBlocks(text)
-	if len(faults) > 0 {
-		return nil, faults[0]
+	for _, f := range faults {
+		if !f.stray || f.last { // what stands before a key is skipped by everybody
+			return nil, f
+		}
 	}
 	if len(blocks) == 0 {
 		return nil, errors.New("no private key: expected a PEM block PRIVATE KEY")
