@@ -53,20 +53,20 @@ func (k *crlCheck) fail(code, message, fix string) {
 
 func (k *crlCheck) read(text []byte) []*x509.RevocationList {
 	const fix = "give the revocation lists as PEM, in blocks " + crlBlock
-	blocks, faults := scanBlocks(text)
+	blocks, faults := ScanBlocks(text)
 	for _, f := range faults {
 		k.fail(codeBadCRL, f.Error()+": istiod takes the list for missing", fix)
 	}
 	var all []*x509.RevocationList
 	for _, b := range blocks {
-		list, err := x509.ParseRevocationList(b.data)
+		list, err := x509.ParseRevocationList(b.Data)
 		switch {
-		case b.kind != crlBlock:
-			k.fail(codeBadCRL, fmt.Sprintf("line %d: block %s: expected %s", b.line, b.kind, crlBlock), fix)
+		case b.Kind != crlBlock:
+			k.fail(codeBadCRL, fmt.Sprintf("line %d: block %s: expected %s", b.Line, b.Kind, crlBlock), fix)
 		case err != nil:
-			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list cannot be decoded: %s", b.line, trimmedError(err)), fix)
+			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list cannot be decoded: %s", b.Line, trimmedError(err)), fix)
 		case !slices.ContainsFunc(k.authorities, signedList(list)):
-			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list of %s is not signed by an authority of the bundle", b.line, nameOf(list.Issuer.String())), "leave only lists in it of the authorities in "+BundleChain+" and "+BundleRoot)
+			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list of %s is not signed by an authority of the bundle", b.Line, nameOf(list.Issuer.String())), "leave only lists in it of the authorities in "+BundleChain+" and "+BundleRoot)
 		default:
 			all = append(all, list)
 		}
