@@ -169,3 +169,26 @@ func (s *Signer) RequestAuthentication(issuer string, audiences []string, name, 
 		"spec": map[string]any{"jwtRules": []any{rule}},
 	})
 }
+
+// SetClaim sets a claim, or one within others. A value that is JSON is taken as
+// such, and any other as a text.
+func SetClaim(claims map[string]any, path []string, text string) error {
+	for _, name := range path[:len(path)-1] {
+		inner, there := claims[name]
+		if !there {
+			inner = map[string]any{}
+			claims[name] = inner
+		}
+		object, ok := inner.(map[string]any)
+		if !ok {
+			return fmt.Errorf("%s is no object", name)
+		}
+		claims = object
+	}
+	var value any
+	if json.Unmarshal([]byte(text), &value) != nil {
+		value = text
+	}
+	claims[path[len(path)-1]] = value
+	return nil
+}
