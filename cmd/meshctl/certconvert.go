@@ -129,12 +129,12 @@ func (o *certConvertOptions) run(ctx context.Context) error {
 	}
 	const public = 0o644
 	if !secret {
-		return writeNew(o.output, text, public, o.force)
+		return writeFresh(o.output, text, public, o.force)
 	}
 	if err := o.keys.mayWrite(o.output); err != nil {
 		return err
 	}
-	return writeNew(o.output, text, private, o.force)
+	return writeFresh(o.output, text, private, o.force)
 }
 
 // refuse does not pass on what is wrong to begin with: things that could not be

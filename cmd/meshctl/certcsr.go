@@ -105,7 +105,7 @@ func (o *certCSROptions) run() error {
 		return err
 	}
 	const public = 0o644
-	return writeNew(o.output, certs.EncodeRequest(request), public, o.key.force)
+	return writeFresh(o.output, certs.EncodeRequest(request), public, o.key.force)
 }
 
 // signer is the key of the request: one that is there, or a new one.

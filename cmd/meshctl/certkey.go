@@ -68,11 +68,11 @@ func (f *keyFile) make(algorithm certs.KeyAlgorithm) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, writeNew(f.path, text, private, f.force)
+	return key, writeFresh(f.path, text, private, f.force)
 }
 
-// writeNew writes a file. One that is there is replaced only if it is to be.
-func writeNew(path string, text []byte, mode fs.FileMode, force bool) error {
+// writeFresh writes a file. One that is there is replaced only if it is to be.
+func writeFresh(path string, text []byte, mode fs.FileMode, force bool) error {
 	file := atomicfile.File{Name: path, Data: text, Mode: mode}
 	if force {
 		return (&atomicfile.Disk{}).Replace(file)
