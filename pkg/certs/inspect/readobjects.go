@@ -23,8 +23,8 @@ func (r *reader) objects(text []byte) ([]Group, error) {
 		return nil, err
 	}
 	inventory := mesh.Survey([]*manifest.Stream{stream}, mesh.Options{})
-	if len(inventory.Objects) == 0 {
-		return nil, errors.Join(inventory.Problems...)
+	if err := errors.Join(inventory.Problems...); err != nil && len(inventory.Objects) == 0 {
+		return nil, err
 	}
 	var all []Group
 	for _, o := range inventory.Objects {

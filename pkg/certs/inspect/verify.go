@@ -3,6 +3,7 @@ package inspect
 import (
 	"crypto/x509"
 	"errors"
+	"slices"
 
 	"github.com/meshctl/meshctl/pkg/certs"
 	"github.com/meshctl/meshctl/pkg/report"
@@ -48,7 +49,7 @@ func (v *Verification) group(g *Group) ([]Verdict, error) {
 	leaves, others := split(g.Certificates())
 	if len(leaves) == 0 {
 		if Worst(g.Findings, certs.SeverityError) {
-			return []Verdict{{At: g.Findings[0].At, Group: g.Name, Findings: g.Findings}}, nil
+			return []Verdict{{At: g.faults()[0].At, Group: g.Name, Findings: g.faults()}}, nil
 		}
 		return nil, &report.InputError{Location: place.Location, Subject: place.Subject, Err: errors.New("no certificate to verify"), Hint: "give the chain of a workload: its certificate, then those above it"}
 	}
@@ -64,7 +65,7 @@ func (v *Verification) group(g *Group) ([]Verdict, error) {
 	var all []Verdict
 	for _, leaf := range leaves {
 		at := d.placeOfCertificate(leaf)
-		one := Verdict{At: at.String(), Group: g.Name, ID: certs.IdentityOf(leaf).String(), Findings: append([]Finding{}, g.Findings...)}
+		one := Verdict{At: at.String(), Group: g.Name, ID: certs.IdentityOf(leaf).String(), Findings: append([]Finding{}, g.faults()...)}
 		for _, p := range verifier.Verify(append([]*x509.Certificate{leaf}, others...)) {
 			one.Findings = append(one.Findings, newFinding(at, p))
 		}
@@ -73,6 +74,12 @@ func (v *Verification) group(g *Group) ([]Verdict, error) {
 		all = append(all, one)
 	}
 	return all, nil
+}
+
+// faults are what is wrong with how things are written that concerns a chain:
+// who may read a file, and what stands between blocks, does not.
+func (g *Group) faults() []Finding {
+	return slices.DeleteFunc(slices.Clone(g.Findings), func(f Finding) bool { return f.Severity != certs.SeverityError })
 }
 
 // split finds the leaves of a group. Where all claim to be authorities the first
