@@ -428,3 +428,53 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// TestRoundsOfHashing: a small file cannot make us hash for hours.
+func TestRoundsOfHashing(t *testing.T) {
+	t.Parallel()
+	store := forms(t, newWorkload(t))["key store"].text
+	usual := []byte{0x02, 0x02, 0x08, 0x00} // 2048
+	if !bytes.Contains(store, usual) {
+		t.Fatal("no count of 2048 in the store")
+	}
+	// As many bytes: a larger count than the length of its salt allows for.
+	at := bytes.LastIndex(store, usual)
+	larger := append(bytes.Clone(store[:at]), 0x02, 0x04, 0x7f, 0xff, 0xff, 0xff)
+	larger = append(larger, store[at+len(usual):]...)
+	grow(t, larger, at)
+	_, err := inspect.Read("a.p12", larger, password("changeit"))
+	if err == nil || !strings.Contains(err.Error(), "asks for 2147483647 rounds of hashing") {
+		t.Error(err)
+	}
+}
+
+// grow adds two to the lengths of what is around a place, as the outermost
+// sequences have them.
+func grow(t *testing.T, der []byte, place int) {
+	t.Helper()
+	for at := 0; at < place; {
+		header, length := 2, int(der[at+1])
+		if n := length & 0x7f; length > 0x7f {
+			length = 0
+			for _, b := range der[at+2 : at+2+n] {
+				length = length<<8 | int(b)
+			}
+			header += n
+		}
+		if at+header+length <= place {
+			at += header + length
+			continue
+		}
+		length += 2
+		for i := at + header - 1; length > 0 && i > at; i-- {
+			der[i] = byte(length)
+			if length >>= 8; header == 2 {
+				break
+			}
+			if i == at+2 {
+				break
+			}
+		}
+		at += header
+	}
+}

@@ -67,9 +67,44 @@ func isStore(content []byte) bool {
 	return err == nil
 }
 
+// maxRounds is a second of hashing; files that are in use ask for a thousandth
+// to a half of it.
+const maxRounds = 1_000_000
+
+// rounds is the largest number of moderate size in a text of DER, at all depths
+// that are not encrypted: what it can ask for of hashing.
+func rounds(der []byte, depth int) int64 {
+	const deepest, longest = 24, 8
+	var most int64
+	for len(der) > 0 && depth < deepest {
+		var value asn1.RawValue
+		rest, err := asn1.Unmarshal(der, &value)
+		if err != nil {
+			break
+		}
+		n := int64(0)
+		switch {
+		case value.Class == asn1.ClassUniversal && value.Tag == asn1.TagInteger:
+			if len(value.Bytes) > longest {
+				break
+			}
+			if _, err := asn1.Unmarshal(value.FullBytes, &n); err != nil {
+				n = 0
+			}
+		case value.IsCompound || value.Class == asn1.ClassUniversal && value.Tag == asn1.TagOctetString:
+			n = rounds(value.Bytes, depth+1)
+		}
+		most, der = max(most, n), rest
+	}
+	return most
+}
+
 // store reads PKCS #12: a key with its chain, or certificates that Java trusts
 // (CA-49).
 func (r *reader) store(der []byte) error {
+	if n := rounds(der, 0); n > maxRounds {
+		return r.fail(0, fmt.Errorf("a PKCS #12 file that asks for %d rounds of hashing, which takes too long: at most %d are done", n, maxRounds), "make it anew: meshctl cert convert --to pkcs12")
+	}
 	var password []byte
 	if r.options.Password != nil {
 		var err error
