@@ -429,6 +429,30 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
+// TestRequestsOfAgents: what Istio's agent sends is read, with its subject of one
+// empty part, and what ztunnel sends, without any (CA-33).
+func TestRequestsOfAgents(t *testing.T) {
+	t.Parallel()
+	w := newWorkload(t)
+	for name, template := range map[string]*x509.CertificateRequest{
+		"agent":   {RawSubject: []byte("\x30\x0b\x31\x09\x30\x07\x06\x03\x55\x04\x0a\x13\x00"), URIs: w.leaf.URIs},
+		"ztunnel": {URIs: w.leaf.URIs},
+	} {
+		der, err := x509.CreateCertificateRequest(rand.Reader, template, w.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		groups, err := inspect.Read("csr.pem", pem.EncodeToMemory(&pem.Block{Type: "NEW CERTIFICATE REQUEST", Bytes: der}), inspect.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := inspect.Describe(groups, inspect.View{At: noon})
+		if len(r.Findings) > 0 || len(r.Items) != 1 || r.Items[0].Role != "request" || fmt.Sprint(r.Items[0].Names) != "[spiffe://cluster.local/ns/shop/sa/web]" {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
 // TestRoundsOfHashing: a small file cannot make us hash for hours.
 func TestRoundsOfHashing(t *testing.T) {
 	t.Parallel()
