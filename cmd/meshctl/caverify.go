@@ -96,6 +96,9 @@ func (f *caFlags) verify(args []string, domain string, at time.Time, format *for
 		}
 		for _, b := range found {
 			problems := append([]certs.Problem{}, b.bundle.CheckFor(domain, at)...)
+			if b.crl != nil {
+				problems = append(problems, certs.CheckBundleCRL(b.bundle, b.crl, at)...)
+			}
 			layout := "pem"
 			if b.tls {
 				layout = "tls"
@@ -123,7 +126,8 @@ func (f *caFlags) verify(args []string, domain string, at time.Time, format *for
 type namedBundle struct {
 	name   string
 	bundle certs.Bundle
-	tls    bool // the layout of tls.crt
+	tls    bool   // the layout of tls.crt
+	crl    []byte // which is not read in that layout
 }
 
 // bundles are those of a directory, or of the Secrets of a manifest.
@@ -189,13 +193,14 @@ func directoryBundle(dir string) ([]namedBundle, error) {
 	return []namedBundle{b}, nil
 }
 
-// bundleOf reads the parts by their names; tls.crt wins, as with istiod (CA-24).
+// bundleOf reads the parts by their names; tls.crt wins, as with istiod, which reads
+// no revocation lists then (CA-24).
 func bundleOf(name string, part func(string) []byte) (namedBundle, bool) {
 	if crt := part("tls.crt"); crt != nil {
-		return namedBundle{name, certs.TLSBundle(crt, part("tls.key"), part("ca.crt")), true}, true
+		return namedBundle{name, certs.TLSBundle(crt, part("tls.key"), part("ca.crt")), true, nil}, true
 	}
 	b := certs.Bundle{Cert: part(certs.BundleCert), Key: part(certs.BundleKey), Root: part(certs.BundleRoot), Chain: part(certs.BundleChain)}
-	return namedBundle{name, b, false}, b.Cert != nil || b.Key != nil && b.Root != nil
+	return namedBundle{name, b, false, part(certs.BundleCRL)}, b.Cert != nil || b.Key != nil && b.Root != nil
 }
 
 func verdictTable(w io.Writer, v bundleVerdict) error {

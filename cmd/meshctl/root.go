@@ -65,6 +65,7 @@ Exit status: 0 done, 1 the answer is no, 2 could not answer, 3 answered in part.
 		newDescribeCmd(streams),
 		newEnvoyCmd(streams),
 		newCACmd(streams),
+		newCertCmd(streams),
 		newVersionCmd(streams, nil),
 		newDocsCmd(streams, root),
 	)

@@ -7,37 +7,38 @@ import (
 	"strings"
 )
 
-// block is a PEM block and the line that it begins on, counted from 1.
-type block struct {
-	kind    string
-	data    []byte
-	headers map[string]string
-	line    int
+// Block is a PEM block and the line that it begins on, counted from 1.
+type Block struct {
+	Kind    string
+	Data    []byte
+	Headers map[string]string
+	Line    int
 }
 
-// encrypted tells the two ways in which PEM says so.
-func (b *block) encrypted() bool {
-	return b.kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.headers["Proc-Type"], "ENCRYPTED")
+// Encrypted tells the two ways in which PEM says so.
+func (b *Block) Encrypted() bool {
+	return b.Kind == "ENCRYPTED PRIVATE KEY" || strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED")
 }
 
-func (b *block) isKey() bool { return strings.HasSuffix(b.kind, "PRIVATE KEY") }
+// IsKey tells a private key of any form.
+func (b *Block) IsKey() bool { return strings.HasSuffix(b.Kind, "PRIVATE KEY") }
 
-// blockFault is a place where a text is no PEM. Its words never quote the text,
+// BlockFault is a place where a text is no PEM. Its words never quote the text,
 // which may be that of a key.
-type blockFault struct {
-	line  int
-	what  string
-	stray bool // text outside of blocks
-	last  bool // nothing follows it
+type BlockFault struct {
+	Line  int
+	What  string
+	Stray bool // text outside of blocks
+	Last  bool // no block follows it
 }
 
-func (f blockFault) Error() string { return fmt.Sprintf("line %d: %s", f.line, f.what) }
+func (f BlockFault) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.What) }
 
 // scanner cuts a text into PEM blocks, line by line, and says of everything else
 // where it is. Package pem skips it without a word.
 type scanner struct {
-	blocks []block
-	faults []blockFault
+	blocks []Block
+	faults []BlockFault
 
 	kind  string // of the block that is open; empty outside
 	line  int    // where it begins
@@ -45,7 +46,8 @@ type scanner struct {
 	stray bool // the line before was stray, too
 }
 
-func scanBlocks(text []byte) ([]block, []blockFault) {
+// ScanBlocks finds the PEM blocks of a text, and every place that is no PEM.
+func ScanBlocks(text []byte) ([]Block, []BlockFault) {
 	s := &scanner{}
 	n := 0
 	for line := range bytes.Lines(text) {
@@ -57,7 +59,7 @@ func scanBlocks(text []byte) ([]block, []blockFault) {
 	}
 	for i := range s.faults {
 		f := &s.faults[i]
-		f.last = f.stray && (len(s.blocks) == 0 || s.blocks[len(s.blocks)-1].line < f.line)
+		f.Last = f.Stray && (len(s.blocks) == 0 || s.blocks[len(s.blocks)-1].Line < f.Line)
 	}
 	return s.blocks, s.faults
 }
@@ -77,7 +79,7 @@ func (s *scanner) next(n int, line []byte) {
 		s.fault(n, fmt.Sprintf("block %s ends without a beginning", end))
 	case s.kind == "":
 		if !s.stray {
-			s.faults = append(s.faults, blockFault{line: n, what: "text that is no PEM block", stray: true})
+			s.faults = append(s.faults, BlockFault{Line: n, What: "text that is no PEM block", Stray: true})
 		}
 		s.stray = true
 	default:
@@ -108,11 +110,11 @@ func (s *scanner) close(end string) {
 		s.fault(s.line, fmt.Sprintf("block %s is damaged: what it holds is no base64", kind))
 		return
 	}
-	s.blocks = append(s.blocks, block{kind, found.Bytes, found.Headers, s.line})
+	s.blocks = append(s.blocks, Block{kind, found.Bytes, found.Headers, s.line})
 }
 
 func (s *scanner) fault(line int, what string) {
-	s.faults = append(s.faults, blockFault{line: line, what: what})
+	s.faults = append(s.faults, BlockFault{Line: line, What: what})
 }
 
 // marker reads a line such as -----BEGIN CERTIFICATE-----. Of a kind that is not

@@ -1,6 +1,7 @@
 package certs
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
@@ -77,7 +78,7 @@ func (b Bundle) CheckFor(domain string, at time.Time) []Problem {
 	if k.domain == "" {
 		k.domain = k.namedDomain()
 	}
-	k.checkChain(len(b.Chain) > 0)
+	k.checkChain(len(bytes.TrimSpace(b.Chain)) > 0)
 	k.checkRoots()
 	k.checkPath()
 	k.trial()

@@ -51,7 +51,7 @@ func readCertificates(file string, text []byte) ([]*x509.Certificate, []Problem)
 		r.fail(codeBadPEM, fmt.Sprintf("it has %d bytes; at most %d are read", len(text), maxPEM), "leave only the certificates in it that are needed")
 		return nil, r.all
 	}
-	blocks, faults := scanBlocks(text)
+	blocks, faults := ScanBlocks(text)
 	r.faults(faults)
 	var all []*x509.Certificate
 	for i := range blocks {
@@ -80,12 +80,12 @@ func (r *partReader) fail(code, message, fix string) {
 
 // faults: what stands before a block is skipped by everybody, and what stands
 // after the last is not.
-func (r *partReader) faults(all []blockFault) {
+func (r *partReader) faults(all []BlockFault) {
 	for _, f := range all {
 		p := Problem{codeBadPEM, SeverityError, r.file, f.Error(), "copy the file anew, from -----BEGIN to -----END"}
-		if f.stray {
+		if f.Stray {
 			p.Code, p.Fix = codeStrayText, "take out what is not between -----BEGIN and -----END"
-			if !f.last {
+			if !f.Last {
 				p.Severity = SeverityWarning
 			}
 		}
@@ -93,18 +93,18 @@ func (r *partReader) faults(all []blockFault) {
 	}
 }
 
-func (r *partReader) certificate(b *block) *x509.Certificate {
+func (r *partReader) certificate(b *Block) *x509.Certificate {
 	switch {
-	case b.isKey():
-		r.fail(codeKeyInChain, fmt.Sprintf("line %d: there is a private key among the certificates: every workload that gets them gets the key", b.line), "take it out, and make a new key if others have seen the file")
+	case b.IsKey():
+		r.fail(codeKeyInChain, fmt.Sprintf("line %d: there is a private key among the certificates: every workload that gets them gets the key", b.Line), "take it out, and make a new key if others have seen the file")
 		return nil
-	case b.kind != certificateBlock:
-		r.fail(codeWrongBlock, fmt.Sprintf("line %d: block %s: expected %s", b.line, b.kind, certificateBlock), "take it out")
+	case b.Kind != certificateBlock:
+		r.fail(codeWrongBlock, fmt.Sprintf("line %d: block %s: expected %s", b.Line, b.Kind, certificateBlock), "take it out")
 		return nil
 	}
-	c, err := x509.ParseCertificate(b.data)
+	c, err := x509.ParseCertificate(b.Data)
 	if err != nil {
-		r.all = append(r.all, malformed(r.file, b.line, b.data, err))
+		r.all = append(r.all, malformed(r.file, b.Line, b.Data, err))
 		return nil
 	}
 	return c
@@ -172,11 +172,11 @@ func readKey(file string, text []byte) (crypto.Signer, *Problem) {
 		return problem(codeBadKey, fmt.Sprintf("it has %d bytes, too many for a private key", len(text)), "give the private key as PEM")
 	}
 	key, err := ParseKey(text)
-	var cut blockFault
+	var cut BlockFault
 	switch {
 	case errors.Is(err, errEncrypted):
 		return problem(codeEncryptedKey, err.Error()+": istiod and Envoy read none that is", unencrypt)
-	case errors.As(err, &cut) && cut.stray:
+	case errors.As(err, &cut) && cut.Stray:
 		return problem(codeStrayText, err.Error(), "take out what is not between -----BEGIN and -----END")
 	case errors.As(err, &cut):
 		return problem(codeBadPEM, err.Error(), "copy the file anew, from -----BEGIN to -----END")
@@ -198,4 +198,15 @@ func firstBlock(text []byte) []byte {
 		return text
 	}
 	return slices.Clone(text[:at+line+1])
+}
+
+// DecodeCertificate reads the DER of a certificate. What is wrong with one that
+// cannot be read is a problem like others; often it is its URI.
+func DecodeCertificate(der []byte) (*x509.Certificate, *Problem) {
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		p := malformed("", 0, der, err)
+		return nil, &p
+	}
+	return c, nil
 }

@@ -29,7 +29,7 @@ func (m *Mint) CRL(i *Issuer, number *big.Int, revoked []x509.RevocationListEntr
 func EncodeCRLs(all ...*x509.RevocationList) []byte {
 	var out []byte
 	for _, l := range all {
-		out = append(out, pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: l.Raw})...)
+		out = append(out, pem.EncodeToMemory(&pem.Block{Type: crlBlock, Bytes: l.Raw})...)
 	}
 	return out
 }

@@ -100,6 +100,8 @@ type pathCheck struct {
 	// leaf tells whether the path begins with a leaf; otherwise a leaf is to come
 	// below it.
 	leaf bool
+	// server tells whether the leaf is a server's only.
+	server bool
 }
 
 func (k *pathCheck) faults() []fault {
@@ -163,7 +165,11 @@ func (k *pathCheck) checkAuthority(l *faults, i int) {
 	case (c.MaxPathLen > 0 || c.MaxPathLenZero) && depth > c.MaxPathLen:
 		l.fail(codePathLength, fmt.Sprintf("%s allows %d authorities below it (pathlen:%d), and has %d", title(c), c.MaxPathLen, c.MaxPathLen, depth), "issue it without pathlen, or with a greater one; or let it sign leaves itself")
 	}
-	if lacks := lackingPurposes(c.ExtKeyUsage); len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 && len(lacks) > 0 {
+	lacks := lackingPurposes(c.ExtKeyUsage)
+	if k.server {
+		lacks = slices.DeleteFunc(lacks, func(name string) bool { return name == "clientAuth" })
+	}
+	if len(c.ExtKeyUsage)+len(c.UnknownExtKeyUsage) > 0 && len(lacks) > 0 {
 		l.fail(codePurpose, fmt.Sprintf("the extended key usage of %s lacks %s, and so do all leaves below it", title(c), strings.Join(lacks, " and ")), "issue it without an extended key usage, or with serverAuth and clientAuth both")
 	}
 	l.checkKey()

@@ -13,31 +13,33 @@ var errEncrypted = errors.New("the private key is encrypted")
 // ParseKey reads the one private key of a PEM text: PKCS #8, PKCS #1 or SEC 1,
 // as istiod does (CA-19). Its errors tell lines, and nothing of what they hold.
 func ParseKey(text []byte) (crypto.Signer, error) {
-	blocks, faults := scanBlocks(text)
-	if len(faults) > 0 {
-		return nil, faults[0]
+	blocks, faults := ScanBlocks(text)
+	for _, f := range faults {
+		if !f.Stray || f.Last { // what stands before a key is skipped by everybody
+			return nil, f
+		}
 	}
 	if len(blocks) == 0 {
 		return nil, errors.New("no private key: expected a PEM block PRIVATE KEY")
 	}
 	first := &blocks[0]
-	if !first.isKey() {
-		return nil, fmt.Errorf("line %d: block %s: expected PRIVATE KEY", first.line, first.kind)
+	if !first.IsKey() {
+		return nil, fmt.Errorf("line %d: block %s: expected PRIVATE KEY", first.Line, first.Kind)
 	}
 	if len(blocks) > 1 {
-		return nil, fmt.Errorf("line %d: block %s after the private key: expected nothing more", blocks[1].line, blocks[1].kind)
+		return nil, fmt.Errorf("line %d: block %s after the private key: expected nothing more", blocks[1].Line, blocks[1].Kind)
 	}
-	return first.key()
+	return first.Key()
 }
 
-// key decodes the block.
-func (b *block) key() (crypto.Signer, error) {
-	if b.encrypted() {
-		return nil, fmt.Errorf("line %d: %w", b.line, errEncrypted)
+// Key decodes the private key of the block.
+func (b *Block) Key() (crypto.Signer, error) {
+	if b.Encrypted() {
+		return nil, fmt.Errorf("line %d: %w", b.Line, errEncrypted)
 	}
-	key, err := DecodeKey(b.data)
+	key, err := DecodeKey(b.Data)
 	if err != nil {
-		return nil, fmt.Errorf("line %d: %w", b.line, err)
+		return nil, fmt.Errorf("line %d: %w", b.Line, err)
 	}
 	return key, nil
 }

@@ -131,3 +131,17 @@ func idList(all []ID) string {
 	}
 	return strings.Join(names, " or ")
 }
+
+// VerifyPEM is Verify for a text: the leaf first, and nothing but certificates.
+// What cannot be read is a problem too, with its line.
+func (v *Verifier) VerifyPEM(p Part) []Problem {
+	chain, all := readCertificates(p.Name, p.PEM)
+	if len(chain) == 0 || slices.ContainsFunc(all, func(found Problem) bool { return found.Code == codeMalformed || found.Code == codeBadID }) {
+		return all
+	}
+	for _, found := range v.Verify(chain) {
+		found.File = p.Name
+		all = append(all, found)
+	}
+	return all
+}

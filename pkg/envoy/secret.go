@@ -26,6 +26,7 @@ type Certificate struct {
 	NotAfter    time.Time `json:"notAfter"`
 	Names       []string  `json:"names,omitempty"` // SANs: URIs, then DNS names
 	Fingerprint string    `json:"fingerprint"`     // SHA-256 of the certificate
+	Raw         []byte    `json:"-"`               // the certificate in DER
 }
 
 func newSecret(m *tlsv3.Secret) Secret {
@@ -62,7 +63,7 @@ func certificates(source *corev3.DataSource) []Certificate {
 		}
 		sum := sha256.Sum256(c.Raw)
 		one := Certificate{
-			Serial: c.SerialNumber.Text(16), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Fingerprint: hex.EncodeToString(sum[:]),
+			Serial: c.SerialNumber.Text(16), NotBefore: c.NotBefore.UTC(), NotAfter: c.NotAfter.UTC(), Fingerprint: hex.EncodeToString(sum[:]), Raw: c.Raw,
 		}
 		for _, uri := range c.URIs {
 			one.Names = append(one.Names, uri.String())
