@@ -196,12 +196,12 @@ func (o *certVerifyOptions) expectService(ctx context.Context) error {
 	}
 	ids := s.Identities(service)
 	if len(ids) == 0 {
-		return fmt.Errorf("Service %s: the manifests have no workload behind it, so nothing tells who may answer", o.service)
+		return fmt.Errorf("service %s: the manifests have no workload behind it, so nothing tells who may answer", o.service)
 	}
 	for _, text := range ids {
 		id, err := certs.ParseID(text)
 		if err != nil {
-			return fmt.Errorf("Service %s: %w", o.service, err)
+			return fmt.Errorf("service %s: %w", o.service, err)
 		}
 		o.expected = append(o.expected, id)
 	}

@@ -62,7 +62,7 @@ func holds(p *rbacv3.Permission, has int) bool {
 // TestRelate: whatever relate says of random rules holds for every request.
 func TestRelate(t *testing.T) {
 	t.Parallel()
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // a test
+	r := rand.New(rand.NewPCG(1, 2))
 	found := map[relation]int{}
 	for range 20000 {
 		rules := func() map[string]*rbacv3.Policy {
