@@ -18,7 +18,11 @@ type LogEntry struct {
 	Scope    string `json:"scope"`    // request, connection, or client
 	// Peer is the address and port of the other end of the connection, whatever
 	// headers and the PROXY protocol say.
-	Peer       string `json:"peer"`
+	Peer string `json:"peer"`
+	// Local is where the other end wanted to go: the listener's address, or what the
+	// PROXY protocol says.
+	Local      string `json:"local"`
+	Connection int64  `json:"connection"` // its ID, of one run of Envoy
 	Chain      string `json:"chain"`      // name of the filter chain
 	Code       int    `json:"code"`       // HTTP status; of gRPC denials 200
 	Details    string `json:"details"`    // why the status is what it is
@@ -101,6 +105,8 @@ func accessLog(path, workload, scope string) *accesslogv3.AccessLog {
 		"workload":   text(workload),
 		"scope":      text(scope),
 		"peer":       text("%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%"),
+		"local":      text("%DOWNSTREAM_LOCAL_ADDRESS%"),
+		"connection": text("%CONNECTION_ID%"),
 		"chain":      text("%FILTER_CHAIN_NAME%"),
 		"code":       text("%RESPONSE_CODE%"),
 		"details":    text("%RESPONSE_CODE_DETAILS%"),

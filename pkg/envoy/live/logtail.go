@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,16 +25,17 @@ type logTail struct {
 	mu     sync.Mutex
 	offset int64
 	rest   []byte // of a line that is not whole yet
-	// By connection: the lines of one that is open, and those of others of that
-	// name that have ended. A client's port may serve again.
-	open  map[string][]envoy.LogEntry
+	// The lines of a connection that is open, by its ID, and those of the ones that
+	// have ended, by name. A client's port may serve again, or serve connections to
+	// several ports at once.
+	open  map[int64][]envoy.LogEntry
 	ended map[string][][]envoy.LogEntry
 	// requests are those that came in, by workload and ID.
 	requests map[string]envoy.LogEntry
 }
 
 func newLogTail(path string) *logTail {
-	return &logTail{path: path, open: map[string][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
+	return &logTail{path: path, open: map[int64][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
 }
 
 // connection names one in the log.
@@ -62,6 +64,27 @@ func (t *logTail) take(ctx context.Context, wanted map[string]int) (map[string][
 			delete(t.ended, name)
 		}
 	}
+	return taken, nil
+}
+
+// takeOne waits until a connection of a name that was made to an address has
+// ended, and hands over what was written of it.
+func (t *logTail) takeOne(ctx context.Context, name, local string) ([]envoy.LogEntry, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	to := func(entries []envoy.LogEntry) bool { return entries[len(entries)-1].Local == local }
+	err := t.await(ctx, func() string {
+		if !slices.ContainsFunc(t.ended[name], to) {
+			return "the connection " + name + " to " + local
+		}
+		return ""
+	})
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(t.ended[name], to)
+	taken := t.ended[name][at]
+	t.ended[name] = slices.Delete(t.ended[name], at, at+1)
 	return taken, nil
 }
 
@@ -161,10 +184,10 @@ func (t *logTail) add(e envoy.LogEntry) {
 	if e.Scope == envoy.RequestScope && e.ID != "" {
 		t.requests[e.Workload+" "+e.ID] = e
 	}
-	name := connection(e.Workload, e.Peer)
-	t.open[name] = append(t.open[name], e)
+	t.open[e.Connection] = append(t.open[e.Connection], e)
 	if e.Scope == envoy.ConnectionScope {
-		t.ended[name] = append(t.ended[name], t.open[name])
-		delete(t.open, name)
+		name := connection(e.Workload, e.Peer)
+		t.ended[name] = append(t.ended[name], t.open[e.Connection])
+		delete(t.open, e.Connection)
 	}
 }

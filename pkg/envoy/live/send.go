@@ -214,12 +214,7 @@ func (s *Sidecars) entriesAt(ctx context.Context, workload string, own *envoy.Lo
 		e, err := s.log.request(ctx, workload, own.ID)
 		return []envoy.LogEntry{e, {Scope: envoy.ConnectionScope}}, err
 	}
-	name := connection(workload, own.UpstreamSource)
-	written, err := s.log.take(ctx, map[string]int{name: 1})
-	if err != nil {
-		return nil, err
-	}
-	return written[name][0], nil
+	return s.log.takeOne(ctx, connection(workload, own.UpstreamSource), own.Upstream)
 }
 
 // unsent is a request that the sender's own sidecar would not take.

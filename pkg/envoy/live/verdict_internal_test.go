@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -119,13 +120,13 @@ func TestLogTail(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	line := func(peer, scope string, code string) string {
-		return `{"workload":"shop/web","peer":"` + peer + `","scope":"` + scope + `","code":` + code + "}\n"
+	line := func(id, peer, local, scope, code string) string {
+		return fmt.Sprintf(`{"workload":"shop/web","connection":%s,"peer":%q,"local":%q,"scope":%q,"code":%s}`+"\n", id, peer, local, scope, code)
 	}
 	go func() {
-		write(line("1:1", "request", "200") + line("2:2", "request", "403") + line("1:1", "connection", "0"))
+		write(line("1", "1:1", "9:80", "request", "200") + line("2", "2:2", "9:80", "request", "403") + line("1", "1:1", "9:80", "connection", "0"))
 		time.Sleep(2 * logFlush)
-		whole := line("2:2", "connection", "0") + line("1:1", "request", "401") + line("1:1", "connection", "0")
+		whole := line("2", "2:2", "9:80", "connection", "0") + line("3", "1:1", "9:80", "request", "401") + line("3", "1:1", "9:80", "connection", "0")
 		write(whole[:len(whole)/2])
 		time.Sleep(2 * logFlush)
 		write(whole[len(whole)/2:])
@@ -139,6 +140,13 @@ func TestLogTail(t *testing.T) {
 	first, second, other := got["shop/web 1:1"][0], got["shop/web 1:1"][1], got["shop/web 2:2"][0]
 	if first[0].Code != 200 || second[0].Code != 401 || other[0].Code != 403 || len(first) != 2 || len(second) != 2 || len(other) != 2 {
 		t.Errorf("%v", got)
+	}
+	// One port of a client's, and two of the server's, at the same time.
+	write(line("4", "4:4", "9:80", "request", "200") + line("5", "4:4", "9:90", "connection", "7") + line("4", "4:4", "9:80", "connection", "0"))
+	for local, want := range map[string]int{"9:90": 1, "9:80": 2} {
+		if one, err := tail.takeOne(t.Context(), connection("shop/web", "4:4"), local); err != nil || len(one) != want || one[0].Local != local {
+			t.Errorf("%s: %v, %v", local, one, err)
+		}
 	}
 	ended, stop := context.WithCancel(t.Context())
 	stop()
