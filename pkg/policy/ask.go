@@ -318,19 +318,39 @@ func (o *sent) mutual(id string, h *HTTP, overHTTP bool) {
 	}
 }
 
-// rewrite is the version of HTTP that the sidecar speaks to the server: the
-// Service's, where it names one (EC-22, EC-91).
+// rewrite is the request as the sidecar sends it on: in the version of HTTP that
+// the Service names, where it names one (EC-22, EC-91), and with the protocol
+// that the calling program spoke to it, which is not that of the connection.
 func (o *sent) rewrite(c *Cluster) {
-	if o.request.HTTP == nil || c.Port.Protocol.Traffic() != mesh.HTTPTraffic {
+	if o.request.HTTP == nil || c.Port.Protocol.Traffic() == mesh.TCPTraffic {
 		return
 	}
 	h := *o.request.HTTP
-	h.Version = ""
-	switch c.Port.Protocol {
-	case mesh.HTTP2, mesh.GRPC, mesh.GRPCWeb:
-		h.Version = "2"
+	h.forward()
+	if c.Port.Protocol.Traffic() == mesh.HTTPTraffic {
+		h.Version = ""
+		switch c.Port.Protocol {
+		case mesh.HTTP2, mesh.GRPC, mesh.GRPCWeb:
+			h.Version = "2"
+		}
 	}
 	o.request.HTTP = &h
+}
+
+// forward notes which protocol the calling program spoke to its own sidecar:
+// plaintext, unless it says itself that it forwards.
+func (h *HTTP) forward() {
+	h.Scheme = "http"
+	for _, l := range h.Headers {
+		if !strings.EqualFold(l.Name, "x-forwarded-proto") {
+			continue
+		}
+		if said := strings.ToLower(l.Value); h.Version != "2" && (said == "http" || said == "https") {
+			h.Scheme = said
+		}
+		return
+	}
+	h.Headers = append(slices.Clip(h.Headers), Line{"x-forwarded-proto", "http"})
 }
 
 // isHTTP tells whether the target's port may carry requests.

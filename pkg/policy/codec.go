@@ -42,12 +42,13 @@ type message struct {
 	method, target, authority string
 	lines                     Lines
 	h2                        bool
+	scheme                    string // of HTTP/2; empty is that of the connection
 }
 
 // wire writes a request: header lines, then one for each token in a header or
 // cookie; parameter tokens end the query, before a fragment.
 func wire(h *HTTP, text func(i int) string) message {
-	m := message{method: h.Method, target: h.Path, authority: h.Authority, lines: slices.Clip(h.Headers), h2: h.Version == "2"}
+	m := message{method: h.Method, target: h.Path, authority: h.Authority, lines: slices.Clip(h.Headers), h2: h.Version == "2", scheme: h.Scheme}
 	for i, t := range h.Tokens {
 		switch t.In {
 		case "param":
@@ -257,8 +258,8 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	if !isAuthority(authority) {
 		return refuse("malformed authority")
 	}
-	scheme := "http"
-	if tls {
+	scheme := cmp.Or(m.scheme, "http")
+	if tls && m.scheme == "" {
 		scheme = "https"
 	}
 	h := newHeaders(m.method, m.target, authority, len(m.lines))

@@ -47,6 +47,9 @@ type HTTP struct {
 	Headers   Lines   `json:"headers,omitempty"`
 	Tokens    []Token `json:"tokens,omitempty"`
 	Version   string  `json:"version,omitempty"` // "2"; else HTTP/1.1
+	// Scheme is what the caller's own sidecar says in HTTP/2; empty is that of the
+	// connection.
+	Scheme string `json:"-"`
 }
 
 // isGRPC tells whether an application that speaks gRPC takes the request for its

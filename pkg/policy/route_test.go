@@ -75,3 +75,58 @@ spec: {mtls: {mode: STRICT}}
 		}
 	}
 }
+
+// TestForwardedScheme: a caller's own sidecar says which protocol the calling
+// program spoke, or says it spoke, and not which one the connection to the server
+// has; the server's sidecar takes it for the scheme (DP-69).
+func TestForwardedScheme(t *testing.T) {
+	t.Parallel()
+	const caller = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}}}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {name: default, namespace: shop}
+spec: {mtls: {mode: STRICT}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: plain, namespace: shop}
+spec:
+  selector: {matchLabels: {app: app}}
+  rules: [{when: [{key: "request.headers[HEADER]", values: [http]}]}]
+`
+	line := func(said string) policy.Lines { return policy.Lines{{Name: "X-Forwarded-Proto", Value: said}} }
+	for _, tt := range []struct {
+		name    string
+		outside bool
+		version string
+		said    policy.Lines
+		want    policy.Outcome
+	}{
+		{name: "nothing said", want: policy.Allow},
+		{name: "nothing said in HTTP/2", version: "2", want: policy.Allow},
+		{name: "https said", said: line("https"), want: policy.Deny},
+		{name: "in capitals", said: line("HTTPS"), want: policy.Deny},
+		{name: "no protocol of the web, so that of the connection", said: line("ftp"), want: policy.Deny},
+		{name: "no sidecar between", outside: true, version: "2", want: policy.Deny},
+	} {
+		s := snapshot(t, workloadYAML+strings.Replace(caller, "HEADER", ":scheme", 1), "")
+		q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}}
+		if tt.outside {
+			q.From = policy.Caller{Principal: "spiffe://cluster.local/ns/shop/sa/web"}
+		}
+		q.To.Port = q.To.Service.Ports[0]
+		q.HTTP = &policy.HTTP{Method: "GET", Path: "/", Authority: "app", Version: tt.version, Headers: tt.said}
+		a, err := policy.NewSimulator(s).Ask(q)
+		if err != nil || a.Outcome != tt.want {
+			t.Errorf("%s: %s (%s) %v, want %s", tt.name, a.Outcome, a.Reason, err, tt.want)
+		}
+		if len(q.HTTP.Headers) != len(tt.said) || q.HTTP.Scheme != "" {
+			t.Errorf("%s: the question was changed: %v", tt.name, q.HTTP)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package live
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -21,6 +22,7 @@ func (out *reply) exchangeHTTP2(conn net.Conn, h *policy.HTTP) error {
 	if _, secure := conn.(*tls.Conn); secure {
 		scheme = "https"
 	}
+	scheme = cmp.Or(h.Scheme, scheme)
 	fields := []hpack.HeaderField{
 		{Name: ":method", Value: h.Method}, {Name: ":scheme", Value: scheme}, {Name: ":path", Value: m.target},
 	}
