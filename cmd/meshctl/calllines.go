@@ -20,6 +20,9 @@ func callerIdentity(s *mesh.Snapshot, text string) (string, error) {
 	if !ok || namespace == "" || account == "" || strings.Contains(account, "/") {
 		return "", fmt.Errorf("as %q: expected NAMESPACE/SERVICEACCOUNT or a SPIFFE ID", text)
 	}
+	if err := s.FindAccount(namespace, account); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", s.Config.TrustDomain, namespace, account), nil
 }
 

@@ -93,7 +93,7 @@ func TestKubeInjectFlags(t *testing.T) {
 		{"ConfigMap name", "-f a --meshConfigMapName istio-canary", "", true},
 		{"files are enough", "-f a --context k --injectConfigFile c", "", false},
 		{"webhook", "-f a --webhookConfig w", "--webhookConfig has an istiod inject; meshctl injects itself: give that istiod's ConfigMaps with --injectConfigFile, --valuesFile and --meshConfigFile", false},
-		{"arguments", "-f a b", `unknown command "b" for "kube-inject"`, false},
+		{"arguments", "-f a b", `unexpected argument "b": files are given with -f`, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

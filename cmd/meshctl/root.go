@@ -80,5 +80,12 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usagef(cmd, "unknown command %q for %q: did you mean %s?", args[0], cmd.CommandPath(), strings.Join(near, " or "))
 	}
-	return usagef(cmd, "unknown command %q for %q", args[0], cmd.CommandPath())
+	switch {
+	case cmd.HasSubCommands():
+		return usagef(cmd, "unknown command %q for %q", args[0], cmd.CommandPath())
+	case cmd.Flags().Lookup("filename") != nil:
+		return usagef(cmd, "unexpected argument %q: files are given with -f", args[0])
+	default:
+		return usagef(cmd, "unexpected argument %q", args[0])
+	}
 }

@@ -80,17 +80,26 @@ func ParseCaller(s *mesh.Snapshot, text, namespace string) (Caller, error) {
 	return Caller{Namespace: kind, Account: name}, s.FindAccount(kind, name)
 }
 
-// ParsePrincipal reads a SPIFFE ID, which policies write without its scheme.
+// ParsePrincipal reads a SPIFFE ID, or a principal as policies write it, which is
+// one of a service account without its scheme (CA-5).
 func ParsePrincipal(text string) (Caller, error) {
 	id := text
-	if !strings.Contains(id, "://") {
-		id = "spiffe://" + id
+	if !strings.Contains(text, "://") {
+		parts := strings.Split(text, "/")
+		if len(parts) != 5 || parts[1] != "ns" || parts[3] != "sa" || parts[2] == "" || parts[4] == "" {
+			return Caller{}, notPrincipal(text)
+		}
+		id = "spiffe://" + text
 	}
 	domain, path, ok := strings.Cut(strings.TrimPrefix(id, "spiffe://"), "/")
 	if !strings.HasPrefix(id, "spiffe://") || !ok || domain == "" || path == "" || strings.Contains(text, "*") {
-		return Caller{}, fmt.Errorf("principal %q: expected a SPIFFE ID such as spiffe://cluster.local/ns/shop/sa/web", text)
+		return Caller{}, notPrincipal(text)
 	}
 	return Caller{Principal: id}, nil
+}
+
+func notPrincipal(text string) error {
+	return fmt.Errorf("principal %q: expected a SPIFFE ID such as spiffe://cluster.local/ns/shop/sa/web", text)
 }
 
 // ParseCallee reads what is called: svc/NAME.NAMESPACE:PORT, with the port's

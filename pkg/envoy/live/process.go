@@ -2,6 +2,7 @@ package live
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ import (
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // Times that a process may take.
@@ -52,7 +55,7 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 		return nil, err
 	}
 	if err := validate(ctx, binary, file); err != nil {
-		return nil, err
+		return nil, ofEnvoy(ctx, binary, err)
 	}
 	p := &Process{exited: make(chan struct{}), log: filepath.Join(dir, "envoy.log")}
 	adminFile := filepath.Join(dir, "admin")
@@ -77,7 +80,7 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 		close(p.exited)
 	}()
 	if err := p.awaitReady(ctx, adminFile); err != nil {
-		return nil, errors.Join(err, p.Stop())
+		return nil, errors.Join(ofEnvoy(ctx, binary, err), p.Stop())
 	}
 	return p, nil
 }
@@ -102,6 +105,19 @@ func validate(ctx context.Context, binary, file string) error {
 		return ctx.Err()
 	}
 	return fmt.Errorf("envoy does not accept the configuration: %w: %s", err, complaint(string(output)))
+}
+
+// ofEnvoy keeps an error if the program is an Envoy; if not, that is the error.
+func ofEnvoy(ctx context.Context, binary string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	//nolint:gosec // the program that the user chose
+	output, _ := exec.CommandContext(ctx, binary, "--version").CombinedOutput() // what it says is what counts
+	if bytes.Contains(output, []byte("  version: ")) {
+		return err
+	}
+	return &report.InputError{Subject: binary, Err: errors.New("this is not an Envoy: --version does not print one"), Hint: howToGetEnvoy}
 }
 
 // complaint is what Envoy gives as a reason: its critical lines, or the last one.
