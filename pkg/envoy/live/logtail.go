@@ -25,17 +25,24 @@ type logTail struct {
 	mu     sync.Mutex
 	offset int64
 	rest   []byte // of a line that is not whole yet
-	// The lines of a connection that is open, by its ID, and those of the ones that
-	// have ended, by name. A client's port may serve again, or serve connections to
-	// several ports at once.
-	open  map[int64][]envoy.LogEntry
+	// The lines of connections that are open, and those of the ones that have ended,
+	// by name. A client's port may serve again, or serve connections to several ports
+	// at once.
+	open  map[openConnection][]envoy.LogEntry
 	ended map[string][][]envoy.LogEntry
 	// requests are those that came in, by workload and ID.
 	requests map[string]envoy.LogEntry
 }
 
 func newLogTail(path string) *logTail {
-	return &logTail{path: path, open: map[int64][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
+	return &logTail{path: path, open: map[openConnection][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
+}
+
+// openConnection is one that is open. Of two runs of Envoy that write one log, IDs
+// may be the same; of one run, names.
+type openConnection struct {
+	name string
+	id   int64
 }
 
 // connection names one in the log.
@@ -184,10 +191,10 @@ func (t *logTail) add(e envoy.LogEntry) {
 	if e.Scope == envoy.RequestScope && e.ID != "" {
 		t.requests[e.Workload+" "+e.ID] = e
 	}
-	t.open[e.Connection] = append(t.open[e.Connection], e)
+	c := openConnection{connection(e.Workload, e.Peer), e.Connection}
+	t.open[c] = append(t.open[c], e)
 	if e.Scope == envoy.ConnectionScope {
-		name := connection(e.Workload, e.Peer)
-		t.ended[name] = append(t.ended[name], t.open[e.Connection])
-		delete(t.open, e.Connection)
+		t.ended[c.name] = append(t.ended[c.name], t.open[c])
+		delete(t.open, c)
 	}
 }

@@ -148,6 +148,13 @@ func TestLogTail(t *testing.T) {
 			t.Errorf("%s: %v, %v", local, one, err)
 		}
 	}
+	// One ID, of two runs of Envoy.
+	write(line("6", "6:6", "9:80", "request", "200") + line("6", "7:7", "9:80", "connection", "0") + line("6", "6:6", "9:80", "connection", "0"))
+	for peer, want := range map[string]int{"6:6": 2, "7:7": 1} {
+		if one, err := tail.takeOne(t.Context(), connection("shop/web", peer), "9:80"); err != nil || len(one) != want {
+			t.Errorf("%s: %v, %v", peer, one, err)
+		}
+	}
 	ended, stop := context.WithCancel(t.Context())
 	stop()
 	if _, err := tail.take(ended, map[string]int{"shop/web 3:3": 1}); !errors.Is(err, context.Canceled) {
