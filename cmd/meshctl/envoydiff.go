@@ -148,22 +148,28 @@ func comparisonFormats() []format[comparison] {
 	}
 }
 
-// tally counts the changes of a workload by what they do.
+// tally counts what has changed for a workload by what it does, and in how many
+// parts of the configuration.
 func tally(w *diff.Workload) string {
 	ops, tags := map[diff.Op]int{}, map[diff.Tag]int{}
 	for _, c := range w.Changes {
 		ops[c.Op]++
-		for _, t := range c.Tags {
-			tags[t]++
-		}
 	}
-	var parts []string
+	for _, i := range w.Intents {
+		tags[i.Tag]++
+	}
+	var does, parts []string
 	for _, t := range []diff.Tag{diff.Looser, diff.Tighter, diff.Routing, diff.Cosmetic} {
 		if tags[t] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", tags[t], t))
+			does = append(does, fmt.Sprintf("%d %s", tags[t], t))
 		}
 	}
-	return fmt.Sprintf("%d added, %d changed, %d removed (%s)", ops[diff.Added], ops[diff.Changed], ops[diff.Removed], strings.Join(parts, ", "))
+	for _, o := range []diff.Op{diff.Added, diff.Changed, diff.Removed, diff.Renamed} {
+		if ops[o] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", ops[o], o))
+		}
+	}
+	return fmt.Sprintf("%s (parts: %s)", strings.Join(does, ", "), strings.Join(parts, ", "))
 }
 
 func printComparison(w io.Writer, c comparison) error {

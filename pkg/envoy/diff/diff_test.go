@@ -92,7 +92,7 @@ func TestIntents(t *testing.T) {
 			"tighter: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
 			"tighter: inbound :9080 of prod/reviews now takes mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
 			"tighter: prod/reviews now calls reviews.prod.svc.cluster.local:9080 by mTLS where the endpoint has it (was plaintext)",
-			"tighter: endpoint prod/reviews:9080 has changed: metadata.filterMetadata[envoy.transport_socket_match] (endpoints outbound|9080||reviews.prod.svc.cluster.local)",
+			"tighter: endpoint prod/reviews:9080 now offers mTLS (endpoints outbound|9080||reviews.prod.svc.cluster.local)",
 		}},
 		{name: "permissive", before: peers("STRICT"), after: peers("PERMISSIVE"), want: []string{
 			"looser: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was mTLS), because PeerAuthentication prod/default, deploy.yaml:14",

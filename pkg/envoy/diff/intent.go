@@ -232,7 +232,7 @@ func (n *narrator) changedRule(rule string, key ruleKey, old, now ruleText, tag 
 		cause := n.ruleCause(key, n.after)
 		if how := n.matches[key.match()]; len(gained) > 0 && len(lost) > 0 && how != incomparable {
 			verb := map[relation]string{narrower: "fewer", wider: "more"}[how]
-			n.say(tag(Looser), cause, "%s on %s to %s now matches %s %s: %s (were %s)", rule, traffic(key.tcp), n.name, verb, side.name, strings.Join(gained, " or "), strings.Join(lost, " or "))
+			n.say(tag(Looser), cause, "%s on %s to %s now matches %s %s: %s instead of %s", rule, traffic(key.tcp), n.name, verb, side.name, strings.Join(gained, " or "), strings.Join(lost, " or "))
 			continue
 		}
 		if len(gained) > 0 {
@@ -392,6 +392,12 @@ func restWords(c *Change) string {
 	}
 	if c.Op != Changed {
 		return own + " is " + map[Op]string{Added: "new", Removed: "gone"}[c.Op]
+	}
+	if f := c.Fields[0]; len(c.Fields) == 1 && c.Kind == "endpoint" && strings.HasSuffix(f.Path, "[envoy.transport_socket_match]") {
+		if f.After == "" {
+			return own + " no longer offers mTLS"
+		}
+		return own + " now offers mTLS"
 	}
 	var paths []string
 	for _, f := range c.Fields {
