@@ -18,13 +18,11 @@ import (
 // patience is how long the log may stand still while lines are missing.
 const patience = 20 * time.Second
 
-// logTail reads an access log while it is written.
+// logTail reads access logs while they are written. Each Envoy has one of its own:
+// it writes lines in pieces.
 type logTail struct {
-	path string
-
-	mu     sync.Mutex
-	offset int64
-	rest   []byte // of a line that is not whole yet
+	mu    sync.Mutex
+	files []*logFile
 	// The lines of connections that are open, and those of the ones that have ended,
 	// by name. A client's port may serve again, or serve connections to several ports
 	// at once.
@@ -34,15 +32,27 @@ type logTail struct {
 	requests map[string]envoy.LogEntry
 }
 
-func newLogTail(path string) *logTail {
-	return &logTail{path: path, open: map[openConnection][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
+type logFile struct {
+	path   string
+	offset int64
+	rest   []byte // of a line that is not whole yet
 }
 
-// openConnection is one that is open. Of two runs of Envoy that write one log, IDs
-// may be the same; of one run, names.
+// openConnection is one that is open, by the ID that an Envoy gives it.
 type openConnection struct {
-	name string
-	id   int64
+	log *logFile
+	id  int64
+}
+
+func newLogTail() *logTail {
+	return &logTail{open: map[openConnection][]envoy.LogEntry{}, ended: map[string][][]envoy.LogEntry{}, requests: map[string]envoy.LogEntry{}}
+}
+
+// follow adds a log, which need not be there yet.
+func (t *logTail) follow(path string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.files = append(t.files, &logFile{path: path})
 }
 
 // connection names one in the log.
@@ -161,40 +171,53 @@ func (t *logTail) await(ctx context.Context, missing func() string) error {
 
 // read takes in what was added.
 func (t *logTail) read() (grown bool, err error) {
-	f, err := os.Open(t.path)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil // nothing is written yet
-	}
-	if err != nil {
-		return false, err
-	}
-	defer func() { _ = f.Close() }() // only read
-	added, err := io.ReadAll(io.NewSectionReader(f, t.offset, 1<<62))
-	if err != nil {
-		return false, err
-	}
-	t.offset += int64(len(added))
-	text := append(t.rest, added...)
-	end := bytes.LastIndexByte(text, '\n') + 1
-	t.rest = bytes.Clone(text[end:])
-	for line := range bytes.Lines(text[:end]) {
-		e, err := envoy.ParseLogEntry(line)
+	for _, file := range t.files {
+		lines, err := file.added()
 		if err != nil {
-			return true, err
+			return grown, err
 		}
-		t.add(e)
+		for line := range bytes.Lines(lines) {
+			e, err := envoy.ParseLogEntry(line)
+			if err != nil {
+				return true, err
+			}
+			t.add(file, e)
+		}
+		grown = grown || len(lines) > 0
 	}
-	return len(added) > 0, nil
+	return grown, nil
 }
 
-func (t *logTail) add(e envoy.LogEntry) {
+// added are the whole lines that were not read before.
+func (l *logFile) added() ([]byte, error) {
+	f, err := os.Open(l.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil // nothing is written yet
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read
+	added, err := io.ReadAll(io.NewSectionReader(f, l.offset, 1<<62))
+	if err != nil {
+		return nil, err
+	}
+	l.offset += int64(len(added))
+	text := append(l.rest, added...)
+	end := bytes.LastIndexByte(text, '\n') + 1
+	l.rest = bytes.Clone(text[end:])
+	return text[:end], nil
+}
+
+func (t *logTail) add(log *logFile, e envoy.LogEntry) {
 	if e.Scope == envoy.RequestScope && e.ID != "" {
 		t.requests[e.Workload+" "+e.ID] = e
 	}
-	c := openConnection{connection(e.Workload, e.Peer), e.Connection}
+	c := openConnection{log, e.Connection}
 	t.open[c] = append(t.open[c], e)
 	if e.Scope == envoy.ConnectionScope {
-		t.ended[c.name] = append(t.ended[c.name], t.open[c])
+		name := connection(e.Workload, e.Peer)
+		t.ended[name] = append(t.ended[name], t.open[c])
 		delete(t.open, c)
 	}
 }

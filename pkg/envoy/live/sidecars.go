@@ -69,7 +69,7 @@ type Sidecars struct {
 // answers on all of its ports. The context is for the start only; the caller
 // closes them.
 func Start(ctx context.Context, workloads []Workload, o Options) (*Sidecars, error) {
-	s := &Sidecars{targets: map[string]target{}, peers: map[string]netip.Addr{}}
+	s := &Sidecars{targets: map[string]target{}, peers: map[string]netip.Addr{}, log: newLogTail()}
 	if err := s.start(ctx, workloads, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -108,24 +108,25 @@ func (s *Sidecars) start(ctx context.Context, workloads []Workload, o Options) (
 	if err != nil {
 		return err
 	}
-	s.log = newLogTail(filepath.Join(s.dir, "access.log"))
 	static := envoy.StaticOptions{
-		Form: o.Form, Admin: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), AccessLog: s.log.path, JWK: key, AddJWK: o.OwnKey,
+		Form: o.Form, Admin: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 0), JWK: key, AddJWK: o.OwnKey,
 	}
 	if at := slices.IndexFunc(places, func(p envoy.Place) bool { return p.Config.Workload == o.Redirected }); at >= 0 {
-		if s.redirecting, err = boot(ctx, filepath.Join(s.dir, "redirecting"), places[at:at+1], static, o); err != nil {
+		if s.redirecting, err = s.boot(ctx, filepath.Join(s.dir, "redirecting"), places[at:at+1], static, o); err != nil {
 			return err
 		}
 		places = slices.Delete(places, at, at+1)
 	}
 	if len(places) > 0 || s.redirecting == nil {
-		s.process, err = boot(ctx, s.dir, places, static, o)
+		s.process, err = s.boot(ctx, s.dir, places, static, o)
 	}
 	return err
 }
 
 // boot runs some of the workloads in one Envoy.
-func boot(ctx context.Context, dir string, places []envoy.Place, static envoy.StaticOptions, o Options) (*Process, error) {
+func (s *Sidecars) boot(ctx context.Context, dir string, places []envoy.Place, static envoy.StaticOptions, o Options) (*Process, error) {
+	static.AccessLog = filepath.Join(dir, "access.log")
+	s.log.follow(static.AccessLog)
 	b, err := envoy.Static(places, static)
 	if err != nil {
 		return nil, err

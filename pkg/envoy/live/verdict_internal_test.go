@@ -107,9 +107,11 @@ func TestDifferences(t *testing.T) {
 // port that serves again is another connection.
 func TestLogTail(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "log")
-	tail := newLogTail(path)
-	write := func(text string) {
+	path, other := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "log")
+	tail := newLogTail()
+	tail.follow(path)
+	tail.follow(other)
+	writeTo := func(path, text string) {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
 			t.Error(err)
@@ -120,6 +122,7 @@ func TestLogTail(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	write := func(text string) { writeTo(path, text) }
 	line := func(id, peer, local, scope, code string) string {
 		return fmt.Sprintf(`{"workload":"shop/web","connection":%s,"peer":%q,"local":%q,"scope":%q,"code":%s}`+"\n", id, peer, local, scope, code)
 	}
@@ -137,8 +140,8 @@ func TestLogTail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, second, other := got["shop/web 1:1"][0], got["shop/web 1:1"][1], got["shop/web 2:2"][0]
-	if first[0].Code != 200 || second[0].Code != 401 || other[0].Code != 403 || len(first) != 2 || len(second) != 2 || len(other) != 2 {
+	first, second, third := got["shop/web 1:1"][0], got["shop/web 1:1"][1], got["shop/web 2:2"][0]
+	if first[0].Code != 200 || second[0].Code != 401 || third[0].Code != 403 || len(first) != 2 || len(second) != 2 || len(third) != 2 {
 		t.Errorf("%v", got)
 	}
 	// One port of a client's, and two of the server's, at the same time.
@@ -148,8 +151,11 @@ func TestLogTail(t *testing.T) {
 			t.Errorf("%s: %v, %v", local, one, err)
 		}
 	}
-	// One ID, of two runs of Envoy.
-	write(line("6", "6:6", "9:80", "request", "200") + line("6", "7:7", "9:80", "connection", "0") + line("6", "6:6", "9:80", "connection", "0"))
+	// One ID, and one line in pieces, of two Envoys.
+	whole := line("6", "6:6", "9:80", "connection", "0")
+	write(line("6", "6:6", "9:80", "request", "200") + whole[:9])
+	writeTo(other, line("6", "7:7", "9:80", "connection", "0"))
+	write(whole[9:])
 	for peer, want := range map[string]int{"6:6": 2, "7:7": 1} {
 		if one, err := tail.takeOne(t.Context(), connection("shop/web", peer), "9:80"); err != nil || len(one) != want {
 			t.Errorf("%s: %v, %v", peer, one, err)
