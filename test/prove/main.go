@@ -145,14 +145,21 @@ func report(ctx context.Context, p *prover, f *finding, out io.Writer) error {
 		_, _ = fmt.Fprintln(out, "  "+d)
 	}
 	_, _ = fmt.Fprintf(out, "  envoy's log: %+v\n", f.log)
-	small, err := (&shrinker{p.disagrees}).shrink(ctx, f.testCase)
+	shown, err := p.disagrees(ctx, []*testCase{f.testCase})
 	if err != nil {
 		return err
+	}
+	small, what := f.testCase, "asked again they agree; the case as it was:"
+	if shown[0] {
+		if small, err = (&shrinker{p.disagrees}).shrink(ctx, f.testCase); err != nil {
+			return err
+		}
+		what = "smallest case, to be kept as testdata/NAME.txtar:"
 	}
 	text, err := small.archive("Found as " + f.name + ".\n")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "smallest case, to be kept as testdata/NAME.txtar:\n%s", text)
+	_, err = fmt.Fprintf(out, "%s\n%s", what, text)
 	return err
 }

@@ -124,7 +124,10 @@ func (s *Sidecars) sender(r *Sent) (t target, to netip.AddrPort, err error) {
 func (c *caller) send(ctx context.Context, t target, to netip.AddrPort, r *Sent, connected func(string)) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", to.String())
+	// A port that is bound is this connection's only; one that comes with the
+	// connection may be that of another, to another address, and name both.
+	bound := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}}
+	conn, err := bound.DialContext(ctx, "tcp4", to.String())
 	if err != nil {
 		return reply{}, fmt.Errorf("sidecar of %s: %w", t.workload, err)
 	}
