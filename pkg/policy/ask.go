@@ -1,8 +1,10 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -289,19 +291,34 @@ func (s *Simulator) sidecar(out *sent, q *Question, c *Cluster, target mesh.Endp
 		return
 	case !c.Mutual:
 		out.request.From.TLS = true
+		out.request.From.SNI = cmp.Or(out.request.From.SNI, c.SNI)
+		if out.request.From.SNI == "" && overHTTP {
+			out.request.From.SNI = autoSNI(q.HTTP.Authority)
+		}
 		out.request.From.ALPN = []string{"h2", "http/1.1"}
 		out.step.Finding = "TLS without an identity of the mesh: " + how
 		return
 	}
 	out.mutual(id, out.request.HTTP, overHTTP)
-	if out.request.From.SNI == "" {
-		out.request.From.SNI = c.SNI
-	}
+	out.request.From.SNI = cmp.Or(out.request.From.SNI, c.SNI)
 	out.step.Finding = "mTLS as " + id + ": " + how
 	server := s.snapshot.Account(c.Service, target)
 	if len(c.Names) > 0 && !slices.Contains(c.Names, server) && target.Workload != nil && target.Workload.Membership.Sidecar {
 		out.refused = fmt.Sprintf("secure naming: the server is %s, the client wants %s", server, strings.Join(c.Names, " or "))
 	}
+}
+
+// autoSNI is the server name that a sidecar takes from a request where no rule
+// names one (DR-17): its host without a port, unless that is an address.
+func autoSNI(authority string) string {
+	host := authority
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return ""
+	}
+	return host
 }
 
 // mutual sends mTLS. The protocols are those that a client's sidecar offers

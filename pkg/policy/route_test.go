@@ -130,3 +130,47 @@ spec:
 		}
 	}
 }
+
+// TestServerNameOfRequest: where a rule asks for TLS and names no server, the
+// name is the request's host; bytes have none (DR-17, DP-62). What the rule lets
+// through is TLS, of which the application makes nothing: that is refused.
+func TestServerNameOfRequest(t *testing.T) {
+	t.Parallel()
+	const more = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}}}
+---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: named, namespace: shop}
+spec:
+  selector: {matchLabels: {app: app}}
+  rules: [{when: [{key: connection.sni, values: [app.shop, other]}]}]
+`
+	for _, tt := range []struct {
+		name, settings, authority string
+		want                      policy.Outcome
+	}{
+		{"the host", "mode: SIMPLE", "app.shop", policy.Refused},
+		{"its port is not part of it", "mode: SIMPLE", "APP.shop:80", policy.Refused},
+		{"another host", "mode: SIMPLE", "app", policy.Deny},
+		{"an address is no name", "mode: SIMPLE", "10.0.0.1:80", policy.Deny},
+		{"nor one of IPv6", "mode: SIMPLE", "[fe80::1]", policy.Deny},
+		{"the rule's own", "mode: SIMPLE, sni: other", "app", policy.Refused},
+		{"mTLS has one of its own", "mode: ISTIO_MUTUAL", "app.shop", policy.Deny},
+		{"bytes", "mode: SIMPLE", "", policy.Deny},
+	} {
+		s := snapshot(t, workloadYAML+more+"---\n"+dr("app", "shop", "host: app, trafficPolicy: {tls: {"+tt.settings+"}}"), "")
+		q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}}
+		q.To.Port = q.To.Service.Ports[2]
+		if tt.authority != "" {
+			q.HTTP = &policy.HTTP{Method: "GET", Path: "/", Authority: tt.authority}
+		}
+		a, err := policy.NewSimulator(s).Ask(q)
+		if err != nil || a.Outcome != tt.want {
+			t.Errorf("%s: %s (%s) %v, want %s", tt.name, a.Outcome, a.Reason, err, tt.want)
+		}
+	}
+}
