@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
+	"unicode"
 
 	"google.golang.org/protobuf/encoding/protojson"
 	meshconfig "istio.io/api/mesh/v1alpha1"
@@ -177,5 +179,36 @@ func meshText(config *meshconfig.ProxyConfig) ([]byte, error) {
 		return nil, err
 	}
 	all.WriteByte('}')
-	return yaml.JSONToYAML(all.Bytes())
+	return writeYAML(escaped(all.String()))
+}
+
+// writeYAML is a text of JSON as YAML. If that does not read back, since the
+// writer breaks lines at odd characters, it stays JSON, which is YAML too.
+func writeYAML(text []byte) ([]byte, error) {
+	lines, err := yaml.JSONToYAML(text)
+	if err != nil {
+		return nil, err
+	}
+	var want, got any
+	if err := errors.Join(json.Unmarshal(text, &want), yaml.Unmarshal(lines, &got)); err == nil && reflect.DeepEqual(want, got) {
+		return lines, nil
+	}
+	var plain bytes.Buffer
+	err = json.Indent(&plain, text, "", "  ")
+	plain.WriteByte('\n')
+	return plain.Bytes(), err
+}
+
+// escaped writes by number what JSON takes as it is and YAML does not, or takes
+// for the end of a line. In JSON it stands in texts only.
+func escaped(text string) []byte {
+	var all bytes.Buffer
+	for _, r := range text {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) || r == '\ufeff' || r == '\ufffe' || r == '\uffff' {
+			fmt.Fprintf(&all, `\u%04x`, r)
+			continue
+		}
+		all.WriteRune(r)
+	}
+	return all.Bytes()
 }
