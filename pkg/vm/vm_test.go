@@ -157,14 +157,16 @@ func TestEnvironment(t *testing.T) {
 		{"no ports: all are taken (INJ-111)", "{}", "{template: {}}", nil, vm.EnvFile, []string{"ISTIO_INBOUND_PORTS='*'"}, "POD_PORTS"},
 		{
 			"ports sorted, each once; those with names in the metadata (INJ-111, INJ-112)", "{}", "{template: {ports: {b: 90, a: 100, c: 90}}}", nil, vm.EnvFile,
-			[]string{"ISTIO_INBOUND_PORTS='90,100'", `ISTIO_META_POD_PORTS='[{"name":"a","containerPort":100,"protocol":""},{"name":"b","containerPort":90,"protocol":""},{"name":"c","containerPort":90,"protocol":""}]'`}, "",
+			[]string{"ISTIO_INBOUND_PORTS='90,100'", `ISTIO_META_POD_PORTS='[{"name":"a","containerPort":100,"protocol":""},{"name":"b","containerPort":90,"protocol":""},{"name":"c","containerPort":90,"protocol":""}]'`},
+			"",
 		},
 		{"the account is default unless it is named (INJ-111)", "{}", "{template: {}}", nil, vm.EnvFile, []string{"SERVICE_ACCOUNT='default'"}, ""},
 		{"a status port that is excluded already (INJ-111)", "{proxy.istio.io/config: 'statusPort: 15021'}", "{template: {}}", nil, vm.EnvFile, []string{"ISTIO_LOCAL_EXCLUDE_PORTS='22,15090,15021'"}, ""},
 		{"no status port is the usual one (INJ-111)", "{proxy.istio.io/config: 'statusPort: 0'}", "{template: {}}", nil, vm.EnvFile, []string{"ISTIO_LOCAL_EXCLUDE_PORTS='22,15090,15021,15020'"}, ""},
 		{
 			"ports that the user excludes are added", `{proxy.istio.io/config: "proxyMetadata: {ISTIO_LOCAL_EXCLUDE_PORTS: '9100,22'}"}`, "{template: {}}", nil, vm.EnvFile,
-			[]string{"ISTIO_LOCAL_EXCLUDE_PORTS='22,15090,15021,15020,9100'"}, "",
+			[]string{"ISTIO_LOCAL_EXCLUDE_PORTS='22,15090,15021,15020,9100'"},
+			"",
 		},
 		{"no revision, no CA_ADDR (INJ-111)", "{}", "{template: {}}", func(o *vm.Options) { o.Revision = "default" }, vm.EnvFile, nil, "CA_ADDR"},
 		{"a revision's istiod (INJ-111)", "{}", "{template: {}}", func(o *vm.Options) { o.Revision = "blue" }, vm.MeshFile, []string{"discoveryAddress: istiod-blue.istio-system.svc:15012"}, ""},
@@ -173,7 +175,9 @@ func TestEnvironment(t *testing.T) {
 			func(o *vm.Options) {
 				config("defaultConfig: {discoveryAddress: 'istiod.example:443'}")(o)
 				o.Revision = "blue"
-			}, vm.MeshFile, []string{"discoveryAddress: istiod.example:443"}, "",
+			}, vm.MeshFile,
+			[]string{"discoveryAddress: istiod.example:443"},
+			"",
 		},
 		{"the probe is the group's, or none (INJ-111)", "{proxy.istio.io/config: 'readinessProbe: {periodSeconds: 9}'}", "{template: {}}", nil, vm.MeshFile, nil, "readinessProbe"},
 		{"an internal address (INJ-111)", "{}", "{template: {}}", func(o *vm.Options) { o.Address.IP = netip.MustParseAddr("10.0.0.9") }, vm.EnvFile, []string{"ISTIO_SVC_IP='10.0.0.9'"}, "REWRITE_PROBE"},
@@ -184,7 +188,8 @@ func TestEnvironment(t *testing.T) {
 		{"the certificate in place of a token, and the next one in its place (CA-47)", "{}", "{template: {}}", nil, vm.EnvFile, []string{"PROV_CERT='/etc/certs'", "OUTPUT_CERTS='/etc/certs'"}, "FILE_MOUNTED"},
 		{
 			"another place for it", "{proxy.istio.io/config: 'proxyMetadata: {PROV_CERT: /srv/first}'}", "{template: {}}", nil, vm.EnvFile,
-			[]string{"PROV_CERT='/srv/first'", "OUTPUT_CERTS='/etc/certs'"}, "",
+			[]string{"PROV_CERT='/srv/first'", "OUTPUT_CERTS='/etc/certs'"},
+			"",
 		},
 		{"metadata that is computed wins (INJ-112)", "{proxy.istio.io/config: 'proxyMetadata: {POD_NAMESPACE: other, SERVICE_ACCOUNT: root}'}", "{template: {serviceAccount: me}}", nil, vm.EnvFile, []string{"POD_NAMESPACE='bank'", "SERVICE_ACCOUNT='me'"}, ""},
 		{"settings that every proxy has are not repeated", "{proxy.istio.io/config: 'drainDuration: 45s'}", "{template: {}}", nil, vm.MeshFile, nil, "drainDuration"},
