@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	meshconfig "istio.io/api/mesh/v1alpha1"
 
 	"github.com/meshctl/meshctl/internal/atomicfile"
 	"github.com/meshctl/meshctl/internal/printer"
@@ -37,6 +38,7 @@ type caIssueOptions struct {
 	output   string
 	password string
 	keys     keyFlags
+	machine  machineFlags
 }
 
 // leafFlags say what is in a leaf.
@@ -111,13 +113,16 @@ SPIFFE ID (--id), or for every service account that manifests declare or use (-f
 -o sds=DIRECTORY        secrets "default" and "ROOTCA" that Envoy reads from files
 -o istio-secret[=FILE]  Secrets istio.ACCOUNT, as inject --identity secret mounts them
 -o tls-secret[=FILE]    Secrets ACCOUNT-tls of the type kubernetes.io/tls
+-o vm=DIRECTORY         a folder a WorkloadGroup of -f: what Istio's agent needs on
+                        its machines, with a certificate in place of a token
 
 A certificate that is there is kept while more than half of its life is left, if
 it is for the same identity and kind of key and by the same authority; --renew
 issues it again all the same.`,
 		Example: `  meshctl ca issue --ns shop --sa web -o files=certs
   meshctl ca issue -f manifests/ -o istio-secret | kubectl apply -f -
-  meshctl ca issue -f manifests/ -o files=certs --dry-run`,
+  meshctl ca issue -f manifests/ -o files=certs --dry-run
+  meshctl ca issue -f workloadgroup.yaml -o vm=machines --ingress-ip 203.0.113.7`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.complete(cmd); err != nil {
@@ -130,7 +135,8 @@ issues it again all the same.`,
 	o.input.register(flags)
 	o.leaf.register(cmd)
 	o.keys.register(cmd)
-	flags.StringVar(&o.meshConfig, "mesh-config", "", "mesh config, whose trust domain must be the authority's")
+	o.machine.register(flags)
+	flags.StringVar(&o.meshConfig, "mesh-config", "", "mesh config, whose trust domain must be the authority's; -o vm takes the machines' settings from it")
 	flags.StringVar(&o.namespace, "ns", "", "namespace of --sa, and of objects that name none (default \"default\")")
 	flags.StringSliceVar(&o.accounts, "sa", nil, "service account; repeatable")
 	flags.StringSliceVar(&o.ids, "id", nil, "SPIFFE ID; repeatable")
@@ -147,10 +153,10 @@ func (o *caIssueOptions) complete(cmd *cobra.Command) error {
 		return usagef(cmd, "for whom? give --ns and --sa, --id, or manifests with -f or -k")
 	}
 	form, place, placed := strings.Cut(o.output, "=")
-	folder, text := slices.Contains(ca.Layouts(), ca.Layout(form)), slices.Contains(ca.SecretForms(), ca.SecretForm(form))
+	folder, text := form == machineForm || slices.Contains(ca.Layouts(), ca.Layout(form)), slices.Contains(ca.SecretForms(), ca.SecretForm(form))
 	switch {
 	case !folder && !text:
-		return usagef(cmd, "output %q: expected files, spiffe, p12, sds, istio-secret or tls-secret", o.output)
+		return usagef(cmd, "output %q: expected files, spiffe, p12, sds, vm, istio-secret or tls-secret", o.output)
 	case (folder || placed) && place == "":
 		return usagef(cmd, "output %q: expected a place after =, such as %s=certs", o.output, form)
 	}
@@ -160,36 +166,49 @@ func (o *caIssueOptions) complete(cmd *cobra.Command) error {
 	if o.password != "" && form != string(ca.PKCS12) {
 		return usagef(cmd, "--p12-password-file is for -o p12=DIRECTORY")
 	}
-	return nil
+	if form == machineForm && len(o.accounts)+len(o.ids) > 0 {
+		return usagef(cmd, "-o vm is for the WorkloadGroups of manifests: --sa and --id are not for it")
+	}
+	return o.machine.complete(cmd, form == machineForm)
 }
 
 func (o *caIssueOptions) run(cmd *cobra.Command) error {
+	form, place, _ := strings.Cut(o.output, "=")
+	if form == machineForm {
+		return o.machines(cmd, place)
+	}
 	ids, err := o.identities(cmd)
 	if err != nil {
 		return err
 	}
-	leaf, err := o.leaf.options()
+	requests, err := o.requests(ids)
 	if err != nil {
 		return err
 	}
-	requests := make([]ca.Request, len(ids))
-	for i, id := range ids {
-		requests[i] = ca.Request{ID: id, Key: certs.KeyAlgorithm(o.keyType), Options: leaf}
-	}
-	form, place, _ := strings.Cut(o.output, "=")
-	if place != "" && !o.dryRun {
-		if err := o.keys.mayWrite(place); err != nil {
-			return err
-		}
-	}
 	if slices.Contains(ca.Layouts(), ca.Layout(form)) {
-		return o.folders(cmd, ca.Layout(form), place, requests)
+		return o.folders(cmd, ca.DeliverOptions{Dir: place, Layout: ca.Layout(form)}, requests)
 	}
 	return o.secrets(cmd, ca.SecretForm(form), place, requests)
 }
 
-func (o *caIssueOptions) folders(cmd *cobra.Command, layout ca.Layout, dir string, requests []ca.Request) error {
-	d := ca.DeliverOptions{PlanOptions: ca.PlanOptions{Renew: o.renew}, Dir: dir, Layout: layout, Password: "changeit"}
+// requests ask for a leaf an identity.
+func (o *caIssueOptions) requests(ids []certs.ID) ([]ca.Request, error) {
+	leaf, err := o.leaf.options()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]ca.Request, len(ids))
+	for i, id := range ids {
+		all[i] = ca.Request{ID: id, Key: certs.KeyAlgorithm(o.keyType), Options: leaf}
+	}
+	return all, nil
+}
+
+func (o *caIssueOptions) folders(cmd *cobra.Command, d ca.DeliverOptions, requests []ca.Request) error {
+	if err := o.mayWrite(d.Dir); err != nil {
+		return err
+	}
+	d.Renew, d.Password = o.renew, "changeit"
 	if o.password != "" {
 		text, err := ca.ReadSecret(o.password, o.insecure)
 		if err != nil {
@@ -212,6 +231,9 @@ func (o *caIssueOptions) folders(cmd *cobra.Command, layout ca.Layout, dir strin
 func (o *caIssueOptions) secrets(cmd *cobra.Command, form ca.SecretForm, file string, requests []ca.Request) error {
 	var before []byte
 	if file != "" {
+		if err := o.mayWrite(file); err != nil {
+			return err
+		}
 		text, err := ca.ReadSecret(file, o.insecure)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -239,6 +261,14 @@ func (o *caIssueOptions) secrets(cmd *cobra.Command, form ca.SecretForm, file st
 		}
 		return o.report(done)
 	})
+}
+
+// mayWrite refuses places where keys do not belong, unless nothing is written.
+func (o *caIssueOptions) mayWrite(place string) error {
+	if o.dryRun {
+		return nil
+	}
+	return o.keys.mayWrite(place)
 }
 
 // plan lists what would be done.
@@ -297,17 +327,24 @@ func (o *caIssueOptions) identities(cmd *cobra.Command) ([]certs.ID, error) {
 	}), err
 }
 
+// config is that of the mesh; nil is the default. Its trust domain must be the
+// authority's (CA-6).
+func (o *caIssueOptions) config(domain string) (*meshconfig.MeshConfig, error) {
+	config, err := readMeshConfigOf(o.meshConfig, o.machine.revision)
+	if err != nil || config == nil || config.TrustDomain == domain {
+		return config, err
+	}
+	return nil, &meshreport.InputError{
+		Location: meshreport.Location{File: o.meshConfig}, Err: fmt.Errorf("the mesh's trust domain is %q, and the authority's is %q", config.TrustDomain, domain),
+		Hint: "make an authority for it with meshctl ca init --trust-domain " + config.TrustDomain,
+	}
+}
+
 // manifestIdentities are those of all accounts that the manifests declare or use.
 func (o *caIssueOptions) manifestIdentities(ctx context.Context, domain string) ([]certs.ID, error) {
-	config, err := readMeshConfig(o.meshConfig)
+	config, err := o.config(domain)
 	if err != nil {
 		return nil, err
-	}
-	if config != nil && config.TrustDomain != domain {
-		return nil, &meshreport.InputError{
-			Location: meshreport.Location{File: o.meshConfig}, Err: fmt.Errorf("the mesh's trust domain is %q, and the authority's is %q", config.TrustDomain, domain),
-			Hint: "make an authority for it with meshctl ca init --trust-domain " + config.TrustDomain,
-		}
 	}
 	if len(o.input.filenames) == 0 && o.input.kustomize == "" {
 		return nil, nil

@@ -156,6 +156,11 @@ func warn(w io.Writer, s *mesh.Snapshot) error {
 
 // readMeshConfig reads a file, or a ConfigMap in it; it is nil for "".
 func readMeshConfig(file string) (*meshconfig.MeshConfig, error) {
+	return readMeshConfigOf(file, "")
+}
+
+// readMeshConfigOf is readMeshConfig for one of several control planes.
+func readMeshConfigOf(file, revision string) (*meshconfig.MeshConfig, error) {
 	if file == "" {
 		return nil, nil //nolint:nilnil // the default is meant
 	}
@@ -163,7 +168,7 @@ func readMeshConfig(file string) (*meshconfig.MeshConfig, error) {
 	if err != nil {
 		return nil, err
 	}
-	if text, err = inject.ExtractConfigMap(file, text, inject.MeshConfigMap, "", "mesh"); err != nil {
+	if text, err = inject.ExtractConfigMap(file, text, inject.MeshConfigMap, revision, "mesh"); err != nil {
 		return nil, err
 	}
 	config, err := mesh.ParseConfig(text)

@@ -3,6 +3,7 @@ package ca
 import (
 	"context"
 	"crypto/x509"
+	"maps"
 	"path/filepath"
 	"slices"
 	"time"
@@ -101,9 +102,9 @@ type DeliverOptions struct {
 	Dir      string
 	Layout   Layout
 	Password string // of PKCS #12 files
-	// Extra are files that go with those of an identity, by its place in the
-	// requests.
-	Extra func(i int, issued *Issued) (map[string][]byte, error)
+	// Bundles say, for each request, where its folder is and what else goes there.
+	// None is the identity's own folder, and nothing else.
+	Bundles []Bundle
 }
 
 // PlanFolders says what Deliver would do.
@@ -111,8 +112,11 @@ func (a *Authority) PlanFolders(requests []Request, o DeliverOptions) (*Plan, er
 	if err := a.checkDomains(requests); err != nil {
 		return nil, err
 	}
-	places, err := folders(requests)
+	places, err := o.places(requests)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.checkOurs(places, o); err != nil {
 		return nil, err
 	}
 	p, err := a.plan(requests, o.PlanOptions, func(i int) *Issued {
@@ -126,7 +130,11 @@ func (a *Authority) PlanFolders(requests []Request, o DeliverOptions) (*Plan, er
 		return nil, err
 	}
 	for i := range places {
-		p.Deliveries[i].Place = filepath.Join(o.Dir, places[i])
+		d := &p.Deliveries[i]
+		d.Place = filepath.Join(o.Dir, places[i])
+		if d.Result == Kept && o.Bundles != nil && !o.Bundles[i].isAt(d.Place) {
+			d.Result = Updated
+		}
 	}
 	return p, nil
 }
@@ -145,14 +153,14 @@ func (a *Authority) Deliver(ctx context.Context, requests []Request, o DeliverOp
 	var places []string
 	var content [][]file
 	for i := range all {
-		if p.Deliveries[i].Result == Kept && o.Extra == nil {
+		if p.Deliveries[i].Result == Kept {
 			continue
 		}
 		files, err := o.files(i, &all[i])
 		if err != nil {
 			return nil, err
 		}
-		place, err := Folder(all[i].ID)
+		place, err := filepath.Rel(o.Dir, p.Deliveries[i].Place)
 		if err != nil {
 			return nil, err
 		}
@@ -170,18 +178,22 @@ func (a *Authority) Deliver(ctx context.Context, requests []Request, o DeliverOp
 
 func (o *DeliverOptions) files(i int, issued *Issued) ([]file, error) {
 	files, err := o.Layout.files(issued, o.Password)
-	if err != nil || o.Extra == nil {
+	if err != nil || o.Bundles == nil {
 		return files, err
 	}
-	extra, err := o.Extra(i, issued)
-	if err != nil {
-		return nil, err
+	for _, name := range slices.Sorted(maps.Keys(o.Bundles[i].Files)) {
+		files = append(files, file{name, o.Bundles[i].Files[name]})
 	}
-	for name, data := range extra {
-		files = append(files, file{name, data})
-	}
-	slices.SortFunc(files, func(x, y file) int { return order(x.name) - order(y.name) })
+	slices.SortStableFunc(files, func(x, y file) int { return order(x.name) - order(y.name) })
 	return files, nil
+}
+
+// places are the folders of requests, below the folder of all.
+func (o *DeliverOptions) places(requests []Request) ([]string, error) {
+	if o.Bundles == nil {
+		return folders(requests)
+	}
+	return bundleFolders(o.Bundles)
 }
 
 // order puts certificates last.

@@ -39,7 +39,12 @@ func operations(t *testing.T, out string) map[string]func(a *ca.Authority) error
 			return err
 		}
 	}
+	machines, bundles := bundles(t)
 	return map[string]func(a *ca.Authority) error{
+		"bundles": func(a *ca.Authority) error {
+			_, err := a.Deliver(context.Background(), machines, ca.DeliverOptions{Dir: out, Layout: ca.Files, Bundles: bundles})
+			return err
+		},
 		"issue":  deliver(ca.PlanOptions{}),
 		"renew":  deliver(ca.PlanOptions{Renew: true}),
 		"rotate": func(a *ca.Authority) error { _, err := a.RotateRoot(ca.RotateOptions{CrossSign: true}); return err },
@@ -68,7 +73,7 @@ func TestKilled(t *testing.T) {
 	c := newClock()
 	base := initialize(t, c, ca.InitOptions{})
 	must(t, base.Close())
-	names := []string{"issue", "renew", "rotate", "renew root", "intermediate", "revoke", "crl"}
+	names := []string{"bundles", "renew", "rotate", "renew root", "intermediate", "revoke", "crl"}
 	stopped := map[string]int{}
 	for run := range runs {
 		root := t.TempDir()
@@ -102,7 +107,7 @@ func TestKilled(t *testing.T) {
 		}
 		must(t, os.RemoveAll(root))
 	}
-	for _, name := range names[1:] {
+	for _, name := range names {
 		if stopped[name] < 10 {
 			t.Errorf("%s was stopped %d times only", name, stopped[name])
 		}
@@ -178,6 +183,10 @@ func checkWhole(t *testing.T, c *clock, dir, out string) {
 		}
 		if strings.Contains(name, ".meshctl-new-") {
 			continue
+		}
+		if strings.Contains(name, "till-") { // a bundle has all of its files, or is not there
+			_, err := os.Stat(filepath.Join(filepath.Dir(name), "cluster.env"))
+			must(t, err)
 		}
 		secret, err := os.ReadFile(filepath.Join(filepath.Dir(name), "key.pem"))
 		must(t, err)

@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protoreflect"
 	meshconfig "istio.io/api/mesh/v1alpha1"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -21,7 +20,7 @@ func protoToJSON(message any) string {
 		return "{}"
 	}
 	if config, ok := m.(*meshconfig.ProxyConfig); ok {
-		m = withoutDefaults(config)
+		m = mesh.WithoutDefaults(config)
 	}
 	text, err := protojson.Marshal(m)
 	if err != nil {
@@ -33,17 +32,4 @@ func protoToJSON(message any) string {
 		return "{}"
 	}
 	return compact.String()
-}
-
-func withoutDefaults(config *meshconfig.ProxyConfig) *meshconfig.ProxyConfig {
-	defaults := mesh.DefaultProxyConfig().ProtoReflect()
-	clean := proto.Clone(config).(*meshconfig.ProxyConfig)
-	m := clean.ProtoReflect()
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
-		if defaults.Has(field) && value.Equal(defaults.Get(field)) {
-			m.Clear(field)
-		}
-		return true
-	})
-	return clean
 }

@@ -182,6 +182,21 @@ func ApplyProxyConfig(base *meshconfig.ProxyConfig, text []byte) (*meshconfig.Pr
 	return config, nil
 }
 
+// WithoutDefaults is a copy without the fields that every proxy starts with
+// anyway.
+func WithoutDefaults(config *meshconfig.ProxyConfig) *meshconfig.ProxyConfig {
+	defaults := DefaultProxyConfig().ProtoReflect()
+	clean := proto.Clone(config).(*meshconfig.ProxyConfig)
+	m := clean.ProtoReflect()
+	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+		if defaults.Has(field) && value.Equal(defaults.Get(field)) {
+			m.Clear(field)
+		}
+		return true
+	})
+	return clean
+}
+
 // topFields is the top level of a YAML or JSON mapping.
 func topFields(text []byte) (map[string]json.RawMessage, error) {
 	var fields map[string]json.RawMessage

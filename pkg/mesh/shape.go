@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -33,7 +35,7 @@ func wrongShapes(o *Object, fields map[string]json.RawMessage, d protoreflect.Me
 			continue
 		}
 		if field.IsMap() {
-			problems = append(problems, wantKind(o, fields[key], "a mapping (key: value)", '{', at))
+			problems = append(problems, wrongEntries(o, fields[key], field.MapValue(), at))
 			continue
 		}
 		problems = append(problems, wrongValue(o, fields[key], field, at))
@@ -63,6 +65,36 @@ func wrongList(o *Object, text json.RawMessage, field protoreflect.FieldDescript
 		problems = append(problems, wrongValue(o, item, field, append(path[:len(path):len(path)], fmt.Sprint(i))))
 	}
 	return errors.Join(problems...)
+}
+
+// wrongEntries looks at the values of a mapping with keys of the user's.
+func wrongEntries(o *Object, text json.RawMessage, value protoreflect.FieldDescriptor, path []string) error {
+	if err := wantKind(o, text, "a mapping (key: value)", '{', path); err != nil {
+		return err
+	}
+	var entries map[string]json.RawMessage
+	if json.Unmarshal(text, &entries) != nil {
+		return nil // the decoder will say
+	}
+	var problems []error
+	for _, key := range sortedKeys(entries) {
+		at := append(path[:len(path):len(path)], key)
+		if value.Kind() == protoreflect.Uint32Kind {
+			problems = append(problems, wantCount(o, entries[key], at))
+			continue
+		}
+		problems = append(problems, wrongValue(o, entries[key], value, at))
+	}
+	return errors.Join(problems...)
+}
+
+// wantCount wants a whole number from 0, which may be quoted.
+func wantCount(o *Object, text json.RawMessage, path []string) error {
+	n, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	if err == nil && n == math.Trunc(n) && n >= 0 && n <= math.MaxUint32 || string(text) == "null" {
+		return nil
+	}
+	return o.fault(path, "", fmt.Errorf("%s: expected a whole number, found %s", strings.Join(path, "."), text))
 }
 
 // wrongValue looks at a single value.
