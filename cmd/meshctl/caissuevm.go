@@ -15,7 +15,7 @@ import (
 	"github.com/meshctl/meshctl/pkg/certs"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	meshreport "github.com/meshctl/meshctl/pkg/report"
-	"github.com/meshctl/meshctl/pkg/vm"
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 // machineForm is the output for machines outside of the cluster.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
-	"github.com/meshctl/meshctl/pkg/vm"
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 // TestRefused: what cannot be a machine of the mesh is told with its place.

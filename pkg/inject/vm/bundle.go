@@ -150,9 +150,9 @@ func (b *builder) checkNames() error {
 	if found := validation.IsDNS1123Label(b.group.Namespace); found != nil {
 		problems = append(problems, fault(b.group, []string{"metadata", "namespace"}, "", fmt.Errorf("namespace %q: %s", b.group.Namespace, found[0])))
 	}
-	for what, name := range map[string]string{"revision": b.Revision, "namespace of the control plane": b.IstioNamespace} {
-		if found := validation.IsDNS1123Label(name); found != nil && name != "" {
-			problems = append(problems, fmt.Errorf("%s %q: %s", what, name, found[0]))
+	for _, of := range []struct{ what, name string }{{"revision", b.Revision}, {"namespace of the control plane", b.IstioNamespace}} {
+		if found := validation.IsDNS1123Label(of.name); found != nil && of.name != "" {
+			problems = append(problems, fmt.Errorf("%s %q: %s", of.what, of.name, found[0]))
 		}
 	}
 	return errors.Join(problems...)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/vm"
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 func Example() {

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/vm"
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 // TestShell: whatever a value has in it, a shell that reads cluster.env has that

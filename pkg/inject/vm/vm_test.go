@@ -13,7 +13,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/vm"
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
