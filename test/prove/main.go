@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, out io.Writer) int {
 	flags.IntVar(&o.requests, "n", 5000, "random requests to prove, at least")
 	flags.IntVar(&o.perMesh, "requests", 50, "requests for each random mesh")
 	flags.IntVar(&o.meshes, "meshes", 25, "random meshes in one Envoy")
-	flags.IntVar(&o.senders, "senders", 4, "random meshes beside them whose workloads send, each in an Envoy of its own")
+	flags.IntVar(&o.senders, "senders", 10, "random meshes beside them whose workloads send, each in an Envoy of its own")
 	flags.Uint64Var(&o.seed, "seed", 1, "seed of all that is random")
 	flags.IntVar(&o.first, "first", 0, "number of the first mesh")
 	flags.IntVar(&o.threads, "threads", 1, "threads of Envoy")
