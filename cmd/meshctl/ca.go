@@ -41,7 +41,7 @@ meshctl/ca in the user's configuration directory.`,
 	flags.StringVar(&f.passphraseFile, "passphrase-file", "", "read the passphrase of the root from a file, which only you can read")
 	flags.IntVar(&f.passphraseFD, "passphrase-fd", -1, "read the passphrase of the root from a descriptor")
 	cmd.AddCommand(
-		newCAInitCmd(f), newCAIssueCmd(f), newCASignCmd(f), newCALogCmd(f), newCAStatusCmd(f), newCABundleCmd(f), newCACACertsCmd(f),
+		newCAInitCmd(f), newCAImportCmd(f), newCAIssueCmd(f), newCASignCmd(f), newCALogCmd(f), newCAStatusCmd(f), newCABundleCmd(f), newCACACertsCmd(f),
 		newCAIntermediateCmd(f), newCARotateCmd(f), newCARevokeCmd(f), newCACRLCmd(f), newCABackupCmd(f), newCAPassphraseCmd(f), newCAVerifyCmd(f),
 	)
 	return cmd

@@ -9,14 +9,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meshctl/meshctl/internal/atomicfile"
 	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/ca"
-	"github.com/meshctl/meshctl/pkg/certs"
 )
 
 func newCABundleCmd(f *caFlags) *cobra.Command {
@@ -78,8 +76,9 @@ of tls.crt, from which istiod reads no CRL.`,
 			if err != nil {
 				return err
 			}
-			if problems := certs.CheckBundle(bundle, time.Now()); certs.HasErrors(problems) {
-				return fmt.Errorf("the authority cannot be plugged into istiod:\n%s", asText(problems))
+			plugged := namedBundle{name: a.Dir(), bundle: bundle, tls: layout == string(ca.TLSLayout)}
+			if v := plugged.verdict(bundle.CheckFor(a.TrustDomain(), a.Now())); !v.Valid {
+				return f.refused(v)
 			}
 			var list []byte
 			if crl != "" {
@@ -115,6 +114,15 @@ of tls.crt, from which istiod reads no CRL.`,
 	flags.StringVarP(&output, "output", "o", "secret", "secret, or files=DIRECTORY")
 	flags.StringVar(&crl, "crl", "", "CRLs that go with it, as meshctl ca crl writes them")
 	return cmd
+}
+
+// refused shows what is wrong with an authority, on standard error: what was asked
+// for is not there.
+func (f *caFlags) refused(v verifiedBundle) error {
+	if err := verdictTable(f.streams.ErrOut, bundleVerdict{Items: []verifiedBundle{v}}); err != nil {
+		return err
+	}
+	return negative{v.Name + ": nothing was made"}
 }
 
 // writeNew writes files into a directory, for the user only. None may be there.

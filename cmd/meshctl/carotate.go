@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
@@ -127,6 +129,7 @@ more. Peers learn of it from the next CRL that is published: meshctl ca crl.`,
 
 func newCACRLCmd(f *caFlags) *cobra.Command {
 	var file string
+	var with []string
 	var ttl time.Duration
 	var breaks bool
 	cmd := &cobra.Command{
@@ -134,12 +137,14 @@ func newCACRLCmd(f *caFlags) *cobra.Command {
 		Short: "Write the revocation lists of all authorities",
 		Long: `Write the revocation lists of the root and of every intermediate: istiod and Envoy
 need them all, and refuse everybody without one. They count until --ttl; then newer
-ones must be there.
+ones must be there. Where the key of an authority is elsewhere, as that of a root
+above an imported intermediate, its list comes from there: --with FILE.
 
 --what-breaks lists the certificates that peers with these lists refuse, and
 writes nothing.`,
 		Example: `  meshctl ca crl --what-breaks
-  meshctl ca crl -o ca-crl.pem`,
+  meshctl ca crl -o ca-crl.pem
+  meshctl ca crl --with corporate-root.crl -o ca-crl.pem`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if breaks {
@@ -150,8 +155,12 @@ writes nothing.`,
 				broken, err := a.Breaks()
 				return errors.Join(err, recordTable(f.streams.Out, broken))
 			}
+			given, err := readLists(with)
+			if err != nil {
+				return err
+			}
 			return f.unlock(cmd, func(_ context.Context, a *ca.Authority, passphrase []byte) error {
-				lists, err := a.CRLs(passphrase, ttl)
+				lists, err := a.CRLs(ca.CRLOptions{Passphrase: passphrase, TTL: ttl, Given: given})
 				if err != nil {
 					return err
 				}
@@ -162,8 +171,26 @@ writes nothing.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&file, "output", "o", "", "file to write; it must not exist (default standard output)")
 	flags.DurationVar(&ttl, "ttl", ca.DefaultCRLTTL, "how long the lists count")
+	flags.StringArrayVar(&with, "with", nil, "list of an authority whose key is elsewhere, as PEM or DER; repeatable")
 	flags.BoolVar(&breaks, "what-breaks", false, "list the certificates that these lists break, and write none")
 	return cmd
+}
+
+// readLists reads revocation lists that others made.
+func readLists(files []string) ([]*x509.RevocationList, error) {
+	var all []*x509.RevocationList
+	for _, file := range files {
+		text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+		if err != nil {
+			return nil, err
+		}
+		lists, err := certs.ParseCRLs(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		all = append(all, lists...)
+	}
+	return all, nil
 }
 
 func recordTable(w io.Writer, records []ca.Record) error {

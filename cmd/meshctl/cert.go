@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"time"
@@ -131,6 +132,19 @@ func (f *certFlags) dial(ctx context.Context, address string) ([]*x509.Certifica
 		err = errors.New("it sent no certificate")
 	}
 	return nil, &meshreport.InputError{Location: meshreport.Location{File: address}, Err: err, Hint: "expected a server that speaks TLS from the beginning; --server-name says what to ask it for"}
+}
+
+// instant reads a day or a time; "" is now.
+func instant(text string) (time.Time, error) {
+	if text == "" {
+		return time.Now(), nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("time %q: expected 2027-01-01 or 2027-01-01T12:00:00Z", text)
 }
 
 // severities are what --fail-on takes.

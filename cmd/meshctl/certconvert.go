@@ -40,7 +40,8 @@ func newCertConvertCmd(streams genericiooptions.IOStreams, runF func(context.Con
   configmap   the roots, as Istio publishes its own
 
 Private keys are left out unless --keys asks for them. They go to files that only
-you can read, not into a git checkout, and not to a terminal.`,
+you can read, not into a git checkout, and not to a terminal. In PEM they are
+encrypted with --new-password-file, as openssl reads it.`,
 		Example: `  meshctl cert convert certs/shop/web --to pkcs12 --keys --new-password-file pass -o web.p12
   meshctl cert convert root-cert.pem --to jwks -o bundle.json
   meshctl cert convert cert-chain.pem key.pem root-cert.pem --to secret --keys | kubectl apply -f -`,
@@ -63,7 +64,7 @@ you can read, not into a git checkout, and not to a terminal.`,
 	flags.StringVar(&o.conversion.Name, "name", "", "name of the Secret or ConfigMap (default istio.ACCOUNT, ACCOUNT-tls or istio-ca-root-cert)")
 	flags.StringVarP(&o.conversion.Namespace, "namespace", "n", "", "namespace of the Secret or ConfigMap (default the identity's)")
 	flags.StringVar(&o.conversion.Type, "type", inspect.TypeTLS, "type of the Secret: kubernetes.io/tls or istio.io/key-and-cert")
-	flags.StringVar(&o.newPassword, "new-password-file", "", "read the password of the PKCS #12 to write from a file, which only you can read")
+	flags.StringVar(&o.newPassword, "new-password-file", "", "read the password of the PKCS #12 or of the key to write from a file, which only you can read")
 	flags.StringVarP(&o.output, "output", "o", "", "file to write (default standard output)")
 	flags.BoolVar(&o.force, "force", false, "overwrite the file of -o")
 	flags.BoolVar(&o.insecure, "insecure-files", false, "take keys and passwords that other users can read")
@@ -82,8 +83,8 @@ func (o *certConvertOptions) complete(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--to %q: expected pem, der, pkcs12, jwks, secret or configmap", o.to)
 	case o.conversion.Type != inspect.TypeTLS && o.conversion.Type != inspect.TypeIstio:
 		return usagef(cmd, "--type %q: expected %s or %s", o.conversion.Type, inspect.TypeTLS, inspect.TypeIstio)
-	case o.newPassword != "" && o.conversion.To != inspect.ToPKCS12:
-		return usagef(cmd, "--new-password-file is for --to pkcs12")
+	case o.newPassword != "" && o.conversion.To != inspect.ToPKCS12 && (o.conversion.To != inspect.ToPEM || !o.conversion.Keys):
+		return usagef(cmd, "--new-password-file is for --to pkcs12, and for --to pem with --keys")
 	case o.newPassword == "" && o.conversion.To == inspect.ToPKCS12:
 		return usagef(cmd, "--to pkcs12 needs a password: give --new-password-file")
 	}

@@ -1,9 +1,7 @@
 package ca
 
 import (
-	"crypto"
 	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"math/big"
@@ -191,10 +189,7 @@ func (a *Authority) issuer(name string, passphrase []byte) (*certs.Issuer, error
 	m := a.state.member(name)
 	file := filepath.Join(a.dir, m.Key)
 	if m.Key == "" {
-		return nil, &report.InputError{
-			Location: report.Location{File: a.dir}, Err: fmt.Errorf("the key of %s is not here", name),
-			Hint: "let whoever has it sign, and bring the result with meshctl ca import",
-		}
+		return nil, a.elsewhere(name, "", "let whoever has it sign, and take the result in with meshctl ca import")
 	}
 	text, err := ReadSecret(file, a.env.InsecureFiles)
 	if err != nil {
@@ -207,34 +202,32 @@ func (a *Authority) issuer(name string, passphrase []byte) (*certs.Issuer, error
 		}
 		defer wipe(text)
 	}
-	key, err := parseKey(text)
+	key, err := certs.ParseKey(text)
 	if err != nil {
 		return nil, &report.InputError{Location: report.Location{File: file}, Err: err, Hint: "bring back the directory from a backup"}
 	}
-	if !sameKey(key.Public(), a.certs[name].PublicKey) {
+	if !certs.EqualKeys(key.Public(), a.certs[name].PublicKey) {
 		return nil, &report.InputError{Location: report.Location{File: file}, Err: fmt.Errorf("it is not the key of the certificate %s.pem", name), Hint: "bring back the directory from a backup"}
 	}
 	return &certs.Issuer{Chain: a.above(name), Key: key}, nil
 }
 
-// parseKey reads a key as the directory has it. What is wrong with it is told
-// without a word of what it says.
-func parseKey(text []byte) (crypto.Signer, error) {
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PRIVATE KEY" || len(strings.TrimSpace(string(rest))) > 0 {
-		return nil, errors.New("expected one private key as PEM, in PKCS #8")
+// elsewhere is what cannot be done without a key that was not imported.
+func (a *Authority) elsewhere(name, what, hint string) error {
+	err := fmt.Errorf("the key of %s (%s) is elsewhere: it was not imported", name, a.certs[name].Subject)
+	if what != "" {
+		err = fmt.Errorf("%w, so %s", err, what)
 	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	signer, ok := key.(crypto.Signer)
-	if err != nil || !ok {
-		return nil, errors.New("the private key is damaged")
-	}
-	return signer, nil
+	return &report.InputError{Location: report.Location{File: a.dir}, Err: err, Hint: hint}
 }
 
-func sameKey(a, b crypto.PublicKey) bool {
-	known, ok := a.(interface{ Equal(crypto.PublicKey) bool })
-	return ok && known.Equal(b)
+// ownRoot is the root above the signer, whose key must be here.
+func (a *Authority) ownRoot(what, hint string) (string, error) {
+	root := a.rootOf(a.state.Signer)
+	if a.state.member(root).Key == "" {
+		return "", a.elsewhere(root, what, hint)
+	}
+	return root, nil
 }
 
 // freeName is one of which there is no file yet, such as root-2. A file may be

@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshctl/meshctl/pkg/certs"
@@ -64,7 +65,7 @@ func (a *Authority) Sign(ctx context.Context, csr *x509.CertificateRequest, id c
 // revoked for it (CA-63).
 func (a *Authority) checkRequestKey(csr *x509.CertificateRequest) error {
 	for _, c := range a.certs {
-		if sameKey(c.PublicKey, csr.PublicKey) {
+		if certs.EqualKeys(c.PublicKey, csr.PublicKey) {
 			return fmt.Errorf("the certificate request has the key of the authority %q", c.Subject)
 		}
 	}
@@ -119,11 +120,15 @@ func RequestedID(csr *x509.CertificateRequest) (certs.ID, error) {
 
 // algorithmOf names the kind of a key; "" for one that is not made here.
 func algorithmOf(public any) certs.KeyAlgorithm {
+	kind := certs.Ed25519
 	switch k := public.(type) {
 	case *ecdsa.PublicKey:
-		return certs.KeyAlgorithm(k.Curve.Params().Name)
+		kind = certs.KeyAlgorithm(k.Curve.Params().Name)
 	case *rsa.PublicKey:
-		return certs.KeyAlgorithm(fmt.Sprintf("RSA-%d", k.N.BitLen()))
+		kind = certs.KeyAlgorithm(fmt.Sprintf("RSA-%d", k.N.BitLen()))
 	}
-	return certs.Ed25519
+	if !slices.Contains(certs.KeyAlgorithms(), kind) {
+		return ""
+	}
+	return kind
 }

@@ -92,7 +92,7 @@ func bootDatastore(t *testing.T, a *ca.Authority) string {
 	dir := t.TempDir()
 	_, err := a.Deliver(context.Background(), []ca.Request{request(t, "photos", "datastore")}, ca.DeliverOptions{Dir: dir, Layout: ca.SDS})
 	must(t, err)
-	lists, err := a.CRLs(nil, 0)
+	lists, err := a.CRLs(ca.CRLOptions{})
 	must(t, err)
 	crl := filepath.Join(dir, "crl.pem")
 	must(t, os.WriteFile(crl, certs.EncodeCRLs(lists...), 0o600))

@@ -3,11 +3,13 @@ package ca
 import (
 	"crypto"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/meshctl/meshctl/internal/atomicfile"
@@ -33,10 +35,8 @@ func Init(dir string, o InitOptions, e Env) (*Authority, error) {
 	if err := certs.CheckTrustDomain(o.TrustDomain); err != nil {
 		return nil, err
 	}
-	switch o.Key {
-	case "", certs.P256, certs.P384, certs.RSA4096:
-	default:
-		return nil, fmt.Errorf("key algorithm %q: authorities have one of %s, %s, %s", o.Key, certs.P256, certs.P384, certs.RSA4096)
+	if err := checkAuthorityKey(o.Key); err != nil {
+		return nil, err
 	}
 	key, err := certs.GenerateKey(o.Key)
 	if err != nil {
@@ -47,13 +47,31 @@ func Init(dir string, o InitOptions, e Env) (*Authority, error) {
 	if err != nil {
 		return nil, err
 	}
-	return found(dir, o, e, []*x509.Certificate{root.Root()}, key)
+	return found(dir, o, e, founders{path: []*x509.Certificate{root.Root()}, key: key})
+}
+
+func checkAuthorityKey(a certs.KeyAlgorithm) error {
+	switch a {
+	case "", certs.P256, certs.P384, certs.RSA4096:
+		return nil
+	}
+	return fmt.Errorf("key algorithm %q: authorities have one of %s, %s, %s", a, certs.P256, certs.P384, certs.RSA4096)
+}
+
+// founders are the certificates that an authority begins with.
+type founders struct {
+	path     []*x509.Certificate // the one whose key is there, then those above it, a root last
+	key      crypto.Signer
+	roots    []*x509.Certificate // that are trusted beside the path's
+	cross    []*x509.Certificate // that go with the chain; one of the others signed each
+	imported bool                // they were made elsewhere
+	records  []Record            // of what was revoked before
 }
 
 // found makes a directory for an authority with a root whose key is there, and
-// mints an intermediate under it; or, if the chain has an intermediate already,
+// mints an intermediate under it; or, if the path has an intermediate already,
 // for one whose key that is.
-func found(dir string, o InitOptions, e Env, chain []*x509.Certificate, key crypto.Signer) (*Authority, error) {
+func found(dir string, o InitOptions, e Env, from founders) (*Authority, error) {
 	if err := vacant(dir); err != nil {
 		return nil, err
 	}
@@ -69,7 +87,7 @@ func found(dir string, o InitOptions, e Env, chain []*x509.Certificate, key cryp
 	if a.dir, err = os.MkdirTemp(parent, "."+filepath.Base(filepath.Clean(dir))+".new-"); err != nil { // 0700
 		return nil, err
 	}
-	if err := a.settle(o, chain, key); err != nil {
+	if err := a.settle(o, from); err != nil {
 		return nil, errors.Join(err, a.disk.RemoveAll(a.dir))
 	}
 	if err := a.moveTo(dir); err != nil {
@@ -79,41 +97,86 @@ func found(dir string, o InitOptions, e Env, chain []*x509.Certificate, key cryp
 }
 
 // settle fills a new directory.
-func (a *Authority) settle(o InitOptions, chain []*x509.Certificate, key crypto.Signer) error {
+func (a *Authority) settle(o InitOptions, from founders) error {
 	a.log.file = filepath.Join(a.dir, logName)
 	if err := a.disk.Create(atomicfile.File{Name: a.log.file, Mode: fileMode}); err != nil {
 		return err
 	}
 	d := a.draft()
 	a.state = d.state // what is below looks names up in it
-	issuer := ""
-	for i := len(chain) - 1; i >= 0; i-- {
-		kind := "intermediate"
-		if issuer == "" {
-			kind = "root"
-		}
-		name, err := a.freeName(d.state, kind)
-		if err != nil {
-			return err
-		}
-		m := member{Name: name, Issuer: issuer}
-		var secret []byte
-		if i == 0 {
-			if m, secret, err = a.keep(m, key, o.Passphrase); err != nil {
-				return err
-			}
-		}
-		a.add(d, m, chain[i], secret)
-		d.records = append(d.records, certificateRecord(chain[i], IssuedAuthority))
-		issuer = m.Name
+	last, err := a.addPath(d, o, from)
+	if err != nil {
+		return err
 	}
-	d.Roots, d.Signer = []string{d.Members[0].Name}, issuer
-	if len(chain) == 1 {
-		if err := a.intermediate(d, &certs.Issuer{Chain: chain, Key: key}, issuer, o.Key, o.Intermediate); err != nil {
+	d.Roots, d.Signer = []string{d.Members[0].Name}, last
+	if err := a.addBeside(d, from); err != nil {
+		return err
+	}
+	d.records = append(d.records, from.records...)
+	if len(from.path) == 1 {
+		if err := a.intermediate(d, &certs.Issuer{Chain: from.path, Key: from.key}, last, o.Key, o.Intermediate); err != nil {
 			return err
 		}
 	}
 	return a.commit(d)
+}
+
+// addPath adds the certificates of the path, from the root down, and gives the
+// name of the last.
+func (a *Authority) addPath(d *draft, o InitOptions, from founders) (last string, err error) {
+	for i := len(from.path) - 1; i >= 0; i-- {
+		kind := "intermediate"
+		if last == "" {
+			kind = "root"
+		}
+		m := member{Issuer: last}
+		if m.Name, err = a.freeName(d.state, kind); err != nil {
+			return "", err
+		}
+		var secret []byte
+		if i == 0 {
+			if m, secret, err = a.keep(m, from.key, o.Passphrase); err != nil {
+				return "", err
+			}
+		}
+		a.addFounder(d, m, from, from.path[i], secret)
+		last = m.Name
+	}
+	return last, nil
+}
+
+// addBeside adds other roots that are trusted, and what goes with the chain.
+func (a *Authority) addBeside(d *draft, from founders) error {
+	for _, root := range from.roots {
+		name, err := a.freeName(d.state, "root")
+		if err != nil {
+			return err
+		}
+		a.addFounder(d, member{Name: name}, from, root, nil)
+		d.Roots = append(d.Roots, name)
+	}
+	for _, c := range from.cross {
+		name, err := a.freeName(d.state, "cross")
+		if err != nil {
+			return err
+		}
+		above := slices.IndexFunc(d.Members, func(m member) bool { return certs.IssuerAmong(c, a.certificates([]string{m.Name})) != nil })
+		a.addFounder(d, member{Name: name, Issuer: d.Members[above].Name}, from, c, nil)
+		d.Cross = append(d.Cross, name)
+	}
+	return nil
+}
+
+func (a *Authority) addFounder(d *draft, m member, from founders, c *x509.Certificate, secret []byte) {
+	a.add(d, m, c, secret)
+	r := certificateRecord(c, IssuedAuthority)
+	if from.imported {
+		r.By = "import"
+	}
+	if m.Issuer != "" { // which not everybody names by its key
+		r.Issuer = hex.EncodeToString(a.certs[m.Issuer].SubjectKeyId)
+	}
+	d.records = append(d.records, r)
 }
 
 // keep encodes a member's key; that of a root is encrypted.

@@ -117,7 +117,7 @@ func issueOne(mint *certs.Mint, signer *certs.Issuer, r *Request) (*x509.Certifi
 // Its signature was checked when it was made.
 func checkLeaf(leaf *x509.Certificate, signer *certs.Issuer, public crypto.PublicKey, id certs.ID) error {
 	switch {
-	case !sameKey(leaf.PublicKey, public):
+	case !certs.EqualKeys(leaf.PublicKey, public):
 		return errors.New("the certificate is for another key")
 	case len(leaf.URIs) != 1 || leaf.URIs[0].String() != id.String():
 		return errors.New("the certificate is for another identity")
@@ -158,7 +158,7 @@ func (a *Authority) checkSigner(signer *certs.Issuer) error {
 	}
 	for _, c := range a.between() {
 		if _, ok := revoked[hexSerial(c.SerialNumber)]; ok {
-			return &report.InputError{Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s is revoked", c.Subject), Hint: "make another with meshctl ca intermediate"}
+			return &report.InputError{Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s is revoked", c.Subject), Hint: a.signerHint("")}
 		}
 		between.AddCert(c)
 	}
@@ -168,10 +168,18 @@ func (a *Authority) checkSigner(signer *certs.Issuer) error {
 	if err != nil {
 		return &report.InputError{
 			Location: report.Location{File: a.dir}, Err: fmt.Errorf("what %s signs cannot be verified: %w", signer.Certificate().Subject, err),
-			Hint: "make another with meshctl ca intermediate; if the root has expired, with meshctl ca rotate root",
+			Hint: a.signerHint("; if the root has expired, with meshctl ca rotate root"),
 		}
 	}
 	return nil
+}
+
+// signerHint is how to get another signer.
+func (a *Authority) signerHint(more string) string {
+	if a.state.member(a.rootOf(a.state.Signer)).Key == "" {
+		return "let whoever has the key of the root sign another intermediate, and import that: meshctl ca import --dir DIRECTORY"
+	}
+	return "make another with meshctl ca intermediate" + more
 }
 
 // half of its life must be left for a certificate to be kept (CA-74).

@@ -60,7 +60,7 @@ func operations(t *testing.T, out string) map[string]func(a *ca.Authority) error
 			_, err := a.Revoke(ca.Target{ID: requests[0].ID.String()}, "superseded")
 			return err
 		},
-		"crl": func(a *ca.Authority) error { _, err := a.CRLs(nil, 0); return err },
+		"crl": func(a *ca.Authority) error { _, err := a.CRLs(ca.CRLOptions{}); return err },
 	}
 }
 

@@ -202,7 +202,7 @@ func readMaterial(id certs.ID, key, chain, roots string) (*Issued, error) {
 
 // issued reads it back.
 func (m material) issued(id certs.ID) (*Issued, error) {
-	key, err := parseKey(m.key)
+	key, err := certs.ParseKey(m.key)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +223,7 @@ func held(id certs.ID, key crypto.Signer, chain, roots []byte) (*Issued, error) 
 
 // match wants the key to be the leaf's.
 func (i *Issued) match() error {
-	if !sameKey(i.Key.Public(), i.Leaf().PublicKey) {
+	if !certs.EqualKeys(i.Key.Public(), i.Leaf().PublicKey) {
 		return errNothing
 	}
 	return nil

@@ -46,7 +46,8 @@ type Record struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	NotAfter  time.Time `json:"notAfter,omitzero"`
 	Issuer    string    `json:"issuer,omitempty"` // its key identifier, in hex
-	// By is how whoever asked was known: "local" has the files, "csr" a request.
+	// By is how whoever asked was known: "local" has the files, "csr" a request;
+	// "import" was issued or revoked elsewhere.
 	By      string `json:"by,omitempty"`
 	Caller  string `json:"caller,omitempty"`
 	Request string `json:"request,omitempty"` // SHA-256 of the CSR, in hex

@@ -3,6 +3,7 @@ package ca
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
@@ -63,7 +64,9 @@ func withoutRoots(b certs.Bundle) []byte {
 	if err != nil {
 		return b.Chain
 	}
-	return certs.EncodeCertificates(slices.DeleteFunc(chain, func(c *x509.Certificate) bool { return bytes.Equal(c.RawSubject, c.RawIssuer) })...)
+	return certs.EncodeCertificates(slices.DeleteFunc(chain, func(c *x509.Certificate) bool {
+		return bytes.Contains(b.Root, certs.EncodeCertificates(c))
+	})...)
 }
 
 // PluggedSecret is the Secret cacerts of a namespace.
@@ -176,6 +179,8 @@ func jwkOf(c *x509.Certificate) (jwk, error) {
 		k.Type, k.Curve, k.X, k.Y = "EC", p.Params().Name, number(point[1:1+half]), number(point[1+half:])
 	case *rsa.PublicKey:
 		k.Type, k.N, k.E = "RSA", number(p.N.Bytes()), number(big.NewInt(int64(p.E)).Bytes())
+	case ed25519.PublicKey: // of an authority that was imported
+		k.Type, k.Curve, k.X = "OKP", "Ed25519", number(p)
 	default:
 		return jwk{}, fmt.Errorf("%s: a key of type %T is not for a bundle", c.Subject, p)
 	}

@@ -153,10 +153,10 @@ func TestPassphraseChange(t *testing.T) {
 	}
 	fresh := []byte("another horse")
 	must(t, a.ChangePassphrase(passphrase(), fresh))
-	if _, err := a.CRLs(passphrase(), 0); err == nil || !strings.Contains(err.Error(), "the passphrase is not the one") {
+	if _, err := a.CRLs(ca.CRLOptions{Passphrase: passphrase()}); err == nil || !strings.Contains(err.Error(), "the passphrase is not the one") {
 		t.Error(err)
 	}
-	if lists, err := a.CRLs(fresh, 0); err != nil || len(lists) != 4 {
+	if lists, err := a.CRLs(ca.CRLOptions{Passphrase: fresh}); err != nil || len(lists) != 4 {
 		t.Errorf("%d lists, %v", len(lists), err)
 	}
 	if found, _ := filepath.Glob(filepath.Join(a.Dir(), "*.age")); len(found) != 2 {

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
@@ -47,6 +48,9 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := a.revocable(found); err != nil {
+		return nil, err
+	}
 	var records []Record
 	for _, r := range found {
 		if _, already := revoked[r.Serial]; already {
@@ -59,6 +63,19 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 		return nil, &report.InputError{Location: report.Location{File: a.log.file}, Err: fmt.Errorf("%s is revoked already", t)}
 	}
 	return records, a.log.append(a.disk, a.env.Now(), a.env.Caller, records)
+}
+
+// revocable refuses authorities that only somebody else can revoke: the one whose
+// list they belong into.
+func (a *Authority) revocable(found []Record) error {
+	for _, r := range found {
+		for _, m := range a.state.Members {
+			if r.Event == IssuedAuthority && m.Key == "" && r.Issuer == hex.EncodeToString(a.certs[m.Name].SubjectKeyId) {
+				return a.elsewhere(m.Name, fmt.Sprintf("%s cannot be revoked here", r.Subject), "let whoever has the key revoke it, and give the list to meshctl ca crl --with FILE")
+			}
+		}
+	}
+	return nil
 }
 
 // String is what a user named.
@@ -101,14 +118,22 @@ func normalSerial(s string) string {
 // DefaultCRLTTL is how long a CRL counts.
 const DefaultCRLTTL = 7 * 24 * time.Hour
 
+// CRLOptions say what lists to write.
+type CRLOptions struct {
+	Passphrase []byte        // of the root's key; nil if it is not encrypted
+	TTL        time.Duration // 0 is DefaultCRLTTL
+	// Given are the lists of authorities whose keys are elsewhere.
+	Given []*x509.RevocationList
+}
+
 // CRLs are those of every authority that peers meet: Envoy refuses everybody if
 // one is missing (CA-29).
-func (a *Authority) CRLs(passphrase []byte, ttl time.Duration) ([]*x509.RevocationList, error) {
+func (a *Authority) CRLs(o CRLOptions) ([]*x509.RevocationList, error) {
 	if err := a.writable(); err != nil {
 		return nil, err
 	}
-	if ttl <= 0 {
-		ttl = DefaultCRLTTL
+	if o.TTL <= 0 {
+		o.TTL = DefaultCRLTTL
 	}
 	entries, number, err := a.entries()
 	if err != nil {
@@ -116,24 +141,84 @@ func (a *Authority) CRLs(passphrase []byte, ttl time.Duration) ([]*x509.Revocati
 	}
 	number++
 	mint, now := a.mint(), a.env.Now()
+	if err := a.checkGiven(o.Given); err != nil {
+		return nil, err
+	}
 	var lists []*x509.RevocationList
-	for _, m := range a.state.Members {
+	for i := range a.state.Members {
+		m := &a.state.Members[i]
 		c := a.certs[m.Name]
 		if m.Retired || now.After(c.NotAfter) || slices.Contains(a.state.Cross, m.Name) {
 			continue // a root that another certifies has its own list already
 		}
-		issuer, err := a.issuer(m.Name, passphrase)
+		if m.Key == "" {
+			given, err := a.givenList(m, o.Given)
+			if err != nil {
+				return nil, err
+			}
+			lists = append(lists, given...)
+			continue
+		}
+		issuer, err := a.issuer(m.Name, o.Passphrase)
 		if err != nil {
 			return nil, err
 		}
-		list, err := mint.CRL(issuer, big.NewInt(number), entries[hex.EncodeToString(c.SubjectKeyId)], now.Add(ttl))
+		if c.KeyUsage&x509.KeyUsageCRLSign == 0 {
+			return nil, a.noCRLSign(m)
+		}
+		list, err := mint.CRL(issuer, big.NewInt(number), entries[hex.EncodeToString(c.SubjectKeyId)], now.Add(o.TTL))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
 		lists = append(lists, list)
 	}
-	record := Record{Event: IssuedCRL, Number: number, NotBefore: now, NotAfter: now.Add(ttl), By: "local"}
+	record := Record{Event: IssuedCRL, Number: number, NotBefore: now, NotAfter: now.Add(o.TTL), By: "local"}
 	return lists, a.log.append(a.disk, now, a.env.Caller, []Record{record})
+}
+
+// noCRLSign is an authority that was made without the right to have a list
+// (CA-21).
+func (a *Authority) noCRLSign(m *member) error {
+	hint := "let whoever signed it issue it again with the key usage cRLSign, and import that"
+	if m.Issuer == "" {
+		hint = "meshctl ca rotate root --same-key gives it the right, and leaves all certificates as they are"
+	}
+	return &report.InputError{
+		Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s (%s) may not sign revocation lists: its key usage lacks cRLSign", m.Name, a.certs[m.Name].Subject), Hint: hint,
+	}
+}
+
+// checkGiven wants lists to be of authorities whose keys are elsewhere, and to
+// count.
+func (a *Authority) checkGiven(given []*x509.RevocationList) error {
+	for _, list := range given {
+		known := slices.ContainsFunc(a.state.Members, func(m member) bool { return m.Key == "" && signedBy(list, a.certs[m.Name]) })
+		switch {
+		case !known:
+			return fmt.Errorf("the revocation list of %s is not signed by an authority whose key is elsewhere", list.Issuer)
+		case a.env.Now().After(list.NextUpdate):
+			return fmt.Errorf("the revocation list of %s was to be renewed by %s: peers would refuse everybody", list.Issuer, stamp(list.NextUpdate))
+		}
+	}
+	return nil
+}
+
+func signedBy(list *x509.RevocationList, c *x509.Certificate) bool {
+	return bytes.Equal(list.RawIssuer, c.RawSubject) && list.CheckSignatureFrom(c) == nil
+}
+
+// givenList is the list of an authority whose key is elsewhere. Roots that nothing
+// here is below may have none.
+func (a *Authority) givenList(m *member, given []*x509.RevocationList) ([]*x509.RevocationList, error) {
+	for _, list := range given {
+		if signedBy(list, a.certs[m.Name]) {
+			return []*x509.RevocationList{list}, nil
+		}
+	}
+	if !slices.Contains(a.above(a.state.Signer), a.certs[m.Name]) {
+		return nil, nil
+	}
+	return nil, a.elsewhere(m.Name, "its revocation list cannot be written here, and peers want one of every authority", "let whoever has the key issue the list, and give it with --with FILE")
 }
 
 // entries are what has been revoked and has not expired, by issuer, and the last

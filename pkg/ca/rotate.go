@@ -77,7 +77,10 @@ func (a *Authority) RotateRoot(o RotateOptions) (*Step, error) {
 // addRoot makes a new root and its intermediate, and trusts both roots.
 func (a *Authority) addRoot(o RotateOptions) (*Step, error) {
 	d := a.draft()
-	from := a.rootOf(a.state.Signer)
+	from, err := a.ownRoot("the root cannot be changed from here", "when whoever has it makes another root, import an intermediate below it with both roots in root-cert.pem, then with the new one only: meshctl ca import --dir DIRECTORY")
+	if err != nil {
+		return nil, err
+	}
 	old, err := a.issuer(from, o.Passphrase)
 	if err != nil {
 		return nil, err
@@ -279,7 +282,10 @@ func (a *Authority) RenewRoot(passphrase []byte, ttl time.Duration) (*Step, erro
 	if a.state.Rotation != nil {
 		return nil, errRotating
 	}
-	from := a.rootOf(a.state.Signer)
+	from, err := a.ownRoot("the root cannot be given new dates from here", "let whoever has it renew it, then import the intermediate again with the new root: meshctl ca import --dir DIRECTORY")
+	if err != nil {
+		return nil, err
+	}
 	old, err := a.issuer(from, passphrase)
 	if err != nil {
 		return nil, err
@@ -332,7 +338,10 @@ func (a *Authority) NewIntermediate(passphrase []byte, algorithm certs.KeyAlgori
 	if a.state.Rotation != nil {
 		return nil, errRotating
 	}
-	from := a.rootOf(a.state.Signer)
+	from, err := a.ownRoot("another intermediate cannot be made here", "let whoever has it sign one, and import that: meshctl ca import --dir DIRECTORY; what this one signed stays good")
+	if err != nil {
+		return nil, err
+	}
 	root, err := a.issuer(from, passphrase)
 	if err != nil {
 		return nil, err

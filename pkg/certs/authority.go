@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"time"
 )
@@ -82,15 +83,17 @@ func (m *Mint) RenewRoot(key crypto.Signer, old *x509.Certificate, ttl time.Dura
 	return &Issuer{Chain: []*x509.Certificate{c}, Key: key}, nil
 }
 
-// copyOfAuthority has the name, the key identifier and the powers of a root.
+// copyOfAuthority has the name, the key identifier and the powers of a root, and
+// no more than its limits allow.
 func copyOfAuthority(c *x509.Certificate) *x509.Certificate {
 	t := &x509.Certificate{
 		RawSubject: c.RawSubject, SubjectKeyId: c.SubjectKeyId, BasicConstraintsValid: true, IsCA: true,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, MaxPathLen: c.MaxPathLen, MaxPathLenZero: c.MaxPathLenZero,
 	}
+	nameConstraints, purposes := asn1.ObjectIdentifier{2, 5, 29, 30}, asn1.ObjectIdentifier{2, 5, 29, 37}
 	for _, e := range c.Extensions {
-		if e.Id.Equal(alternativeNames()) {
-			t.ExtraExtensions = []pkix.Extension{e}
+		if e.Id.Equal(alternativeNames()) || e.Id.Equal(nameConstraints) || e.Id.Equal(purposes) {
+			t.ExtraExtensions = append(t.ExtraExtensions, e)
 		}
 	}
 	return t

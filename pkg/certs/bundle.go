@@ -63,16 +63,18 @@ const (
 func CheckBundle(b Bundle, at time.Time) []Problem { return b.CheckFor("", at) }
 
 // CheckFor is CheckBundle for a trust domain.
-func (b Bundle) CheckFor(domain string, at time.Time) []Problem {
+func (b Bundle) CheckFor(domain string, at time.Time) []Problem { return b.check(domain, at).all }
+
+func (b Bundle) check(domain string, at time.Time) *bundleCheck {
 	k := &bundleCheck{at: at, domain: domain}
 	k.cert = k.signer(b.Cert)
 	k.key = k.privateKey(b.Key)
 	k.roots = k.certificates(BundleRoot, b.Root)
 	k.chain = k.chainCertificates(b.Chain)
 	if k.cert == nil {
-		return k.all
+		return k
 	}
-	if k.key != nil && !equalKeys(k.key.Public(), k.cert.PublicKey) {
+	if k.key != nil && !EqualKeys(k.key.Public(), k.cert.PublicKey) {
 		k.fail(codeKeyMismatch, BundleKey, "the private key is not that of the certificate in "+BundleCert, "give the key that the certificate was made for")
 	}
 	if k.domain == "" {
@@ -82,7 +84,7 @@ func (b Bundle) CheckFor(domain string, at time.Time) []Problem {
 	k.checkRoots()
 	k.checkPath()
 	k.trial()
-	return k.all
+	return k
 }
 
 // bundleCheck goes through a bundle; parts that cannot be read stay nil.
@@ -93,6 +95,7 @@ type bundleCheck struct {
 	cert         *x509.Certificate
 	key          crypto.Signer
 	roots, chain []*x509.Certificate
+	path         path // up to a root, with the least that is wrong
 	all          []Problem
 }
 
@@ -192,9 +195,13 @@ func (k *bundleCheck) checkPath() {
 		k.found((&pathCheck{path: path{k.cert}, at: k.at}).faults())
 		return
 	}
-	best := bestPath(paths, func(p path) []fault {
-		return slices.Concat((&pathCheck{path: p, at: k.at}).faults(), domainFaults(p, k.domain), k.expiring(p))
-	})
+	var best []fault
+	for _, p := range paths {
+		found := slices.Concat((&pathCheck{path: p, at: k.at}).faults(), domainFaults(p, k.domain), k.expiring(p))
+		if k.path == nil || weight(found) < weight(best) {
+			k.path, best = p, found
+		}
+	}
 	k.found(best)
 }
 

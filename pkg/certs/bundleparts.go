@@ -174,7 +174,7 @@ func readKey(file string, text []byte) (crypto.Signer, *Problem) {
 	key, err := ParseKey(text)
 	var cut BlockFault
 	switch {
-	case errors.Is(err, errEncrypted):
+	case errors.Is(err, ErrEncrypted):
 		return problem(codeEncryptedKey, err.Error()+": istiod and Envoy read none that is", unencrypt)
 	case errors.As(err, &cut) && cut.Stray:
 		return problem(codeStrayText, err.Error(), "take out what is not between -----BEGIN and -----END")

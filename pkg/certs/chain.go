@@ -48,7 +48,7 @@ func checkPair(p Pair, at time.Time, workload bool) []Problem {
 	if len(chain) == 0 {
 		return all
 	}
-	if key != nil && !equalKeys(key.Public(), chain[0].PublicKey) {
+	if key != nil && !EqualKeys(key.Public(), chain[0].PublicKey) {
 		all = append(all, Problem{codeKeyMismatch, SeverityError, p.Key.Name, "the private key is not that of the first certificate in " + p.Chain.Name, "give the key that the certificate was made for, and the leaf before the other certificates"})
 	}
 	var found []fault

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// errEncrypted is a key that cannot be read without a passphrase.
-var errEncrypted = errors.New("the private key is encrypted")
+// ErrEncrypted is a key that cannot be read without a passphrase.
+var ErrEncrypted = errors.New("the private key is encrypted")
 
 // ParseKey reads the one private key of a PEM text: PKCS #8, PKCS #1 or SEC 1,
 // as istiod does (CA-19). Its errors tell lines, and nothing of what they hold.
@@ -35,7 +35,7 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 // Key decodes the private key of the block.
 func (b *Block) Key() (crypto.Signer, error) {
 	if b.Encrypted() {
-		return nil, fmt.Errorf("line %d: %w", b.Line, errEncrypted)
+		return nil, fmt.Errorf("line %d: %w", b.Line, ErrEncrypted)
 	}
 	key, err := DecodeKey(b.Data)
 	if err != nil {
@@ -63,8 +63,8 @@ func DecodeKey(der []byte) (crypto.Signer, error) {
 	return nil, errors.New("the private key is damaged, or of a kind that is not known: expected PKCS #8, PKCS #1 or SEC 1 of RSA, ECDSA or Ed25519")
 }
 
-// equalKeys compares public keys.
-func equalKeys(a, b crypto.PublicKey) bool {
+// EqualKeys compares public keys.
+func EqualKeys(a, b crypto.PublicKey) bool {
 	comparable, ok := a.(interface{ Equal(x crypto.PublicKey) bool })
 	return ok && comparable.Equal(b)
 }

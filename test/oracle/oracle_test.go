@@ -94,7 +94,7 @@ func openssl(dir string, args ...string) (string, error) {
 func revoked(t *testing.T, a *ca.Authority, dir string) {
 	t.Helper()
 	for n, want := range []string{": OK", "certificate revoked"} {
-		lists, err := a.CRLs(nil, 0)
+		lists, err := a.CRLs(ca.CRLOptions{})
 		must(t, err)
 		file := filepath.Join(t.TempDir(), "crl.pem")
 		must(t, os.WriteFile(file, certs.EncodeCRLs(lists...), 0o600))

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"crypto"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -40,7 +41,7 @@ type Conversion struct {
 	To Target
 	// Keys lets private keys go where the form has room for them.
 	Keys bool
-	// Password protects PKCS #12.
+	// Password protects PKCS #12, and the key of PEM if there is one.
 	Password string
 	// Name, Namespace and Type are those of the Secret or ConfigMap. Type is
 	// kubernetes.io/tls unless it is istio.io/key-and-cert.
@@ -77,7 +78,7 @@ func Convert(g *Group, c Conversion) ([]byte, error) {
 	}
 	switch c.To {
 	case ToPEM:
-		return m.pem()
+		return m.pem(c.Password)
 	case ToDER:
 		return m.der()
 	case ToPKCS12:
@@ -137,11 +138,15 @@ func (m *material) rank(c *x509.Certificate) int {
 	return -above
 }
 
-// pem is key, chain, roots and requests, in this order.
-func (m *material) pem() ([]byte, error) {
+// pem is key, chain, roots and requests, in this order. With a password the key is
+// encrypted (CA-56).
+func (m *material) pem(password string) ([]byte, error) {
 	var out []byte
 	if m.key != nil {
 		text, err := certs.EncodeKey(m.key)
+		if password != "" {
+			text, err = certs.EncryptKey(rand.Reader, m.key, []byte(password))
+		}
 		if err != nil {
 			return nil, err
 		}
