@@ -156,10 +156,12 @@ func (k *bundleCheck) checkChain(given bool) {
 	}
 }
 
-// ordered tells whether each certificate is followed by its issuer.
+// ordered tells whether no certificate stands behind all that could have signed it.
+// What leads elsewhere, such as a second root, may follow.
 func ordered(chain []*x509.Certificate) bool {
-	for i, c := range chain[1:] {
-		if string(chain[i].RawIssuer) != string(c.RawSubject) {
+	for i, c := range chain {
+		signs := func(above *x509.Certificate) bool { return string(c.RawIssuer) == string(above.RawSubject) }
+		if !selfIssued(c) && slices.ContainsFunc(chain[:i], signs) && !slices.ContainsFunc(chain[i+1:], signs) {
 			return false
 		}
 	}

@@ -188,7 +188,7 @@ func blockCipher(id asn1.ObjectIdentifier) (func([]byte) (cipher.Block, error), 
 	return nil, 0, errUnknownCipher
 }
 
-// derive makes a key of a passphrase. What would take more than some seconds, or
+// derive makes a key of a passphrase. What would take more than seconds, or
 // more memory than the usual, is refused.
 func derive(by pkix.AlgorithmIdentifier, passphrase []byte, size int) ([]byte, error) {
 	switch by.Algorithm.String() {
@@ -209,7 +209,7 @@ type pbkdf2Parameters struct {
 }
 
 func derivePBKDF2(parameters asn1.RawValue, passphrase []byte, size int) ([]byte, error) {
-	const most = 10_000_000
+	const most = 2_000_000
 	var p pbkdf2Parameters
 	if !unmarshal(parameters, &p) || p.Rounds < 1 {
 		return nil, errUnknownCipher
