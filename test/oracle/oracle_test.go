@@ -35,7 +35,7 @@ func TestOracles(t *testing.T) {
 			for _, leaf := range certs.KeyAlgorithms() {
 				check(t, a, filepath.Join(dir, string(leaf)), leaf)
 			}
-			revoked(t, a, filepath.Join(dir, "P-256", "shop", "web"))
+			revoked(t, a, filepath.Join(dir, "P-256", "shop", "web"), ca.CRLOptions{})
 			_, err = a.RotateRoot(ca.RotateOptions{CrossSign: true})
 			must(t, err)
 			_, err = a.RotateRoot(ca.RotateOptions{})
@@ -91,10 +91,10 @@ func openssl(dir string, args ...string) (string, error) {
 
 // revoked revokes the leaf of a folder: openssl takes it with the lists from
 // before, and not with those from after.
-func revoked(t *testing.T, a *ca.Authority, dir string) {
+func revoked(t *testing.T, a *ca.Authority, dir string, o ca.CRLOptions) {
 	t.Helper()
 	for n, want := range []string{": OK", "certificate revoked"} {
-		lists, err := a.CRLs(ca.CRLOptions{})
+		lists, err := a.CRLs(o)
 		must(t, err)
 		file := filepath.Join(t.TempDir(), "crl.pem")
 		must(t, os.WriteFile(file, certs.EncodeCRLs(lists...), 0o600))
