@@ -22,9 +22,10 @@ func newCACmd(streams genericiooptions.IOStreams) *cobra.Command {
 		Use:   "ca",
 		Short: "Run a certificate authority in a directory",
 		Long: `A certificate authority for the identities of a mesh, in a directory of yours: an
-encrypted root, an intermediate that signs, and a log of all that was issued.
+encrypted root, an intermediate that signs, and a log of all that was issued. Make
+one with init, or import a root or an intermediate that you have.
 
-It opens the root for init, intermediate, crl, rotate, backup and passphrase only,
+It opens the root for init, import, intermediate, crl, rotate and passphrase only,
 which ask for its passphrase. The directory is --dir, MESHCTL_CA_DIR, or
 meshctl/ca in the user's configuration directory.`,
 		Example: `  meshctl ca init

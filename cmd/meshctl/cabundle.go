@@ -77,16 +77,15 @@ of tls.crt, from which istiod reads no CRL.`,
 				return err
 			}
 			plugged := namedBundle{name: a.Dir(), bundle: bundle, tls: layout == string(ca.TLSLayout)}
-			if v := plugged.verdict(bundle.CheckFor(a.TrustDomain(), a.Now())); !v.Valid {
-				return f.refused(v)
-			}
-			var list []byte
 			if crl != "" {
-				if list, err = os.ReadFile(crl); err != nil { //nolint:gosec // the user names the file
+				if plugged.crl, err = os.ReadFile(crl); err != nil { //nolint:gosec // the user names the file
 					return err
 				}
 			}
-			files, err := ca.PluggedFiles(ca.PluggedForm(layout), bundle, list)
+			if v := plugged.verdict(plugged.check(a.TrustDomain(), a.Now())); !v.Valid {
+				return f.refused(v)
+			}
+			files, err := ca.PluggedFiles(ca.PluggedForm(layout), bundle, plugged.crl)
 			if err != nil {
 				return err
 			}

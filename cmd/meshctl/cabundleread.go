@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,6 +22,15 @@ type namedBundle struct {
 	bundle certs.Bundle
 	tls    bool   // the layout of tls.crt
 	crl    []byte // which is not read in that layout
+}
+
+// check finds what is wrong with it, its lists included.
+func (b *namedBundle) check(domain string, at time.Time) []certs.Problem {
+	problems := b.bundle.CheckFor(domain, at)
+	if b.crl != nil {
+		problems = append(problems, certs.CheckBundleCRL(b.bundle, b.crl, at)...)
+	}
+	return problems
 }
 
 // verdict is what there is to say of it, by the names of its layout.

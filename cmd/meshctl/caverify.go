@@ -75,11 +75,7 @@ func (f *caFlags) verify(args []string, domain string, at time.Time, format *for
 			return err
 		}
 		for _, b := range found {
-			problems := append([]certs.Problem{}, b.bundle.CheckFor(domain, at)...)
-			if b.crl != nil {
-				problems = append(problems, certs.CheckBundleCRL(b.bundle, b.crl, at)...)
-			}
-			one := b.verdict(problems)
+			one := b.verdict(b.check(domain, at))
 			if !one.Valid {
 				bad++
 			}

@@ -349,13 +349,14 @@ func TestImportedLists(t *testing.T) {
 	root := foreignAuthority(t, c, "corporate root", certs.P256, nil, nil)
 	mesh := foreignAuthority(t, c, "mesh", certs.P256, root, nil)
 	stranger := foreignAuthority(t, c, "stranger", certs.P256, nil, nil)
+	namesake := foreignAuthority(t, c, "mesh", certs.P256, root, nil)
 	later, before := c.now.Add(48*time.Hour), c.now.Add(-time.Hour)
 	own := listOf(t, mesh, before, 41, big.NewInt(77), big.NewInt(78))
 	a, warnings := importing(t, c, ca.ImportOptions{Bundle: plugged(t, mesh, root), CRL: certs.EncodeCRLs(own)})
 	if got := slugs(warnings); !slices.Equal(got, []string{"w crl-stale", "w crl-missing"}) {
 		t.Errorf("%q", got)
 	}
-	if _, err := a.CRLs(ca.CRLOptions{Given: []*x509.RevocationList{listOf(t, stranger, later, 1)}}); err == nil || !strings.Contains(err.Error(), "CN=stranger is not signed by an authority whose key is elsewhere") {
+	if _, err := a.CRLs(ca.CRLOptions{Given: []*x509.RevocationList{listOf(t, stranger, later, 1)}}); err == nil || !strings.Contains(err.Error(), "CN=stranger is not signed by an authority that is known here") {
 		t.Error(err)
 	}
 	if _, err := a.CRLs(ca.CRLOptions{Given: []*x509.RevocationList{listOf(t, root, before, 1)}}); err == nil || !strings.Contains(err.Error(), "was to be renewed by") {
@@ -374,7 +375,7 @@ func TestImportedLists(t *testing.T) {
 	if found := certs.CheckBundleCRL(b, certs.EncodeCRLs(lists...), c.now); len(found) > 0 {
 		t.Errorf("%+v", found)
 	}
-	for name, crl := range map[string][]byte{"garbage": []byte("garbage"), "a stranger's": certs.EncodeCRLs(listOf(t, stranger, later, 1))} {
+	for name, crl := range map[string][]byte{"garbage": []byte("garbage"), "a namesake's": certs.EncodeCRLs(listOf(t, namesake, later, 1))} {
 		_, _, err := ca.Import(filepath.Join(t.TempDir(), "ca"), ca.ImportOptions{Bundle: plugged(t, mesh, root), CRL: crl}, c.env())
 		var refused *ca.RefusedError
 		if !errors.As(err, &refused) || slugs(refused.Problems)[0] != "e bad-crl" {

@@ -188,15 +188,15 @@ func (a *Authority) noCRLSign(m *member) error {
 	}
 }
 
-// checkGiven wants lists to be of authorities whose keys are elsewhere, and to
-// count.
+// checkGiven wants lists to be of authorities that are known, and to count. Those
+// of authorities whose keys are here are made anew.
 func (a *Authority) checkGiven(given []*x509.RevocationList) error {
 	for _, list := range given {
-		known := slices.ContainsFunc(a.state.Members, func(m member) bool { return m.Key == "" && signedBy(list, a.certs[m.Name]) })
+		at := slices.IndexFunc(a.state.Members, func(m member) bool { return signedBy(list, a.certs[m.Name]) })
 		switch {
-		case !known:
-			return fmt.Errorf("the revocation list of %s is not signed by an authority whose key is elsewhere", list.Issuer)
-		case a.env.Now().After(list.NextUpdate):
+		case at < 0:
+			return fmt.Errorf("the revocation list of %s is not signed by an authority that is known here", list.Issuer)
+		case a.state.Members[at].Key == "" && a.env.Now().After(list.NextUpdate):
 			return fmt.Errorf("the revocation list of %s was to be renewed by %s: peers would refuse everybody", list.Issuer, stamp(list.NextUpdate))
 		}
 	}

@@ -65,8 +65,13 @@ func (k *crlCheck) read(text []byte) []*x509.RevocationList {
 			k.fail(codeBadCRL, fmt.Sprintf("line %d: block %s: expected %s", b.Line, b.Kind, crlBlock), fix)
 		case err != nil:
 			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list cannot be decoded: %s", b.Line, trimmedError(err)), fix)
+		case !slices.ContainsFunc(k.authorities, issuerOf(list)): // that of an intermediate before this one is needed
+			k.all = append(k.all, Problem{
+				codeBadCRL, SeverityWarning, BundleCRL, fmt.Sprintf("line %d: the list of %s is of no authority of the bundle", b.Line, nameOf(list.Issuer.String())),
+				"leave it if leaves of that authority are still used; otherwise take it out",
+			})
 		case !slices.ContainsFunc(k.authorities, signedList(list)):
-			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list of %s is not signed by an authority of the bundle", b.Line, nameOf(list.Issuer.String())), "leave only lists in it of the authorities in "+BundleChain+" and "+BundleRoot)
+			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list of %s is not signed by the key that this authority has in the bundle", b.Line, nameOf(list.Issuer.String())), "give the list that the authority in "+BundleChain+" or "+BundleRoot+" signed")
 		default:
 			all = append(all, list)
 		}
@@ -77,11 +82,16 @@ func (k *crlCheck) read(text []byte) []*x509.RevocationList {
 	return all
 }
 
+// issuerOf tells whether an authority has the name of a list's.
+func issuerOf(list *x509.RevocationList) func(*x509.Certificate) bool {
+	return func(c *x509.Certificate) bool { return string(list.RawIssuer) == string(c.RawSubject) }
+}
+
 // signedList tells whether an authority's key signed a list, be it allowed to or
 // not.
 func signedList(list *x509.RevocationList) func(*x509.Certificate) bool {
 	return func(c *x509.Certificate) bool {
-		return string(list.RawIssuer) == string(c.RawSubject) && c.CheckSignature(list.SignatureAlgorithm, list.RawTBSRevocationList, list.Signature) == nil
+		return issuerOf(list)(c) && c.CheckSignature(list.SignatureAlgorithm, list.RawTBSRevocationList, list.Signature) == nil
 	}
 }
 

@@ -240,7 +240,8 @@ func TestBundleLists(t *testing.T) {
 		{"garbage", []byte("garbage"), []string{"E bad-crl ca-crl.pem"}},
 		{"no list", pem.EncodeToMemory(&pem.Block{Type: "X509 CRL", Bytes: []byte("x")}), []string{"E bad-crl ca-crl.pem"}},
 		{"a certificate", r.pem(), []string{"E bad-crl ca-crl.pem"}},
-		{"a stranger's", slices.Concat(both, listOf(t, stranger, week)), []string{"E bad-crl ca-crl.pem"}},
+		{"a stranger's", slices.Concat(both, listOf(t, stranger, week)), []string{"W bad-crl ca-crl.pem"}},
+		{"a namesake's", slices.Concat(both, listOf(t, issue(t, rootOf(), nil), week)), []string{"E bad-crl ca-crl.pem"}},
 		{"stale", slices.Concat(listOf(t, ca, noon.Add(-time.Minute)), listOf(t, r, week)), []string{"E crl-stale ca-crl.pem"}},
 	} {
 		if got := codes(certs.CheckBundleCRL(b, tt.crl, noon)); !slices.Equal(got, slices.Concat([]string{}, tt.want)) {
