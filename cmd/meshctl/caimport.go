@@ -171,7 +171,7 @@ func (o *caImportOptions) readPath() ([]namedBundle, error) {
 	if store, err := o.readStore(); store != nil || err != nil {
 		return store, err
 	}
-	return bundleReader{o.streams.In, o.secretFile}.read(o.path)
+	return bundleReader{o.streams.In, func(file string) ([]byte, error) { return ca.ReadSecrets(file, o.insecure) }}.read(o.path)
 }
 
 // readStore reads PKCS #12; nil if it is something else.

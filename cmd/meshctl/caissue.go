@@ -234,7 +234,7 @@ func (o *caIssueOptions) secrets(cmd *cobra.Command, form ca.SecretForm, file st
 		if err := o.mayWrite(file); err != nil {
 			return err
 		}
-		text, err := ca.ReadSecret(file, o.insecure)
+		text, err := ca.ReadSecrets(file, o.insecure)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -9,13 +9,26 @@ import (
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
-// maxSecret limits files with keys.
-const maxSecret = 1 << 20
+// maxSecret limits files with a key, maxSecrets those with the Secrets of a mesh,
+// in bytes.
+const (
+	maxSecret  = 1 << 20
+	maxSecrets = 256 << 20
+)
 
 // ReadSecret reads a file that only its owner may read: it is no symbolic link,
 // it is the user's, and nobody else can read it (CA-55). Pipes and devices are
 // taken as they are.
 func ReadSecret(name string, insecure bool) ([]byte, error) {
+	return readSecret(name, insecure, maxSecret)
+}
+
+// ReadSecrets is ReadSecret for manifests, which are larger.
+func ReadSecrets(name string, insecure bool) ([]byte, error) {
+	return readSecret(name, insecure, maxSecrets)
+}
+
+func readSecret(name string, insecure bool, most int64) ([]byte, error) {
 	info, err := os.Lstat(name)
 	if err != nil {
 		return nil, err
@@ -35,7 +48,7 @@ func ReadSecret(name string, insecure bool) ([]byte, error) {
 	if !os.SameFile(info, opened) {
 		return nil, fmt.Errorf("%s: changed while it was opened", name)
 	}
-	text, err := ReadSecretFrom(f)
+	text, err := readFrom(f, most)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -43,10 +56,12 @@ func ReadSecret(name string, insecure bool) ([]byte, error) {
 }
 
 // ReadSecretFrom reads a secret to its end.
-func ReadSecretFrom(r io.Reader) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
-	if len(text) > maxSecret {
-		return nil, fmt.Errorf("longer than %d bytes", maxSecret)
+func ReadSecretFrom(r io.Reader) ([]byte, error) { return readFrom(r, maxSecret) }
+
+func readFrom(r io.Reader, most int64) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, most+1))
+	if int64(len(text)) > most {
+		return nil, fmt.Errorf("longer than %d bytes", most)
 	}
 	return text, err
 }

@@ -2,6 +2,8 @@ package certs
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -142,19 +144,22 @@ func checkDNSName(name string) error {
 // keyID names a key in the certificates that it signs (CA-12; RFC 7093, method
 // 1).
 func keyID(public crypto.PublicKey) ([]byte, error) {
-	encoded, err := x509.MarshalPKIXPublicKey(public)
-	if err != nil {
-		return nil, err
-	}
-	var info struct {
-		Algorithm pkix.AlgorithmIdentifier
-		Key       asn1.BitString
-	}
-	if _, err := asn1.Unmarshal(encoded, &info); err != nil {
-		return nil, err
+	var bits []byte // of the public key's bit string
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		var err error
+		if bits, err = k.Bytes(); err != nil {
+			return nil, err
+		}
+	case *rsa.PublicKey:
+		bits = x509.MarshalPKCS1PublicKey(k)
+	case ed25519.PublicKey:
+		bits = k
+	default:
+		return nil, fmt.Errorf("key of type %T has no identifier", public)
 	}
 	const size = 20
-	sum := sha256.Sum256(info.Key.Bytes)
+	sum := sha256.Sum256(bits)
 	return sum[:size], nil
 }
 

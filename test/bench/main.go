@@ -1,6 +1,7 @@
 // Command bench runs bin/meshctl as a whole process, holds it to the budgets
 // of time and memory, and shows that cost grows with the number of workloads
-// and not faster. It does the same for compiling policies. The best of several
+// and not faster. It does the same for compiling policies, and compares issuing
+// certificates with what keys and signatures cost. The best of several
 // runs counts: the machine may be busy with other things, meshctl may not. For
 // the same reason a budget of time is also met by processor time: where that is
 // less, waiting for the machine was the rest.
@@ -75,7 +76,11 @@ func budgets(dir string) ([]budget, error) {
 		return nil, err
 	}
 	simulateMore, err := writeSimulation(dir, 10*requests)
-	return []budget{
+	if err != nil {
+		return nil, err
+	}
+	certificates, err := certificateBudgets(dir)
+	return append([]budget{
 		{"version", []string{"version"}, 20, 20 * time.Millisecond, 80},
 		{"inject one Deployment", inject(1), 20, 30 * time.Millisecond, 80},
 		{"inject 200 Deployments", inject(200), 5, 0, 0},
@@ -84,7 +89,7 @@ func budgets(dir string) ([]budget, error) {
 		{"inject --preserve 2,000 Deployments", inject(2000, "--preserve"), 2, 0, 0},
 		{"simulate 100,000 requests", simulate, 7, time.Second, 200},
 		{"simulate 1,000,000 requests", simulateMore, 1, 0, 0},
-	}, err
+	}, certificates...), err
 }
 
 func measure(out io.Writer, dir string) (passed, failed int, err error) {
@@ -116,6 +121,9 @@ func measure(out io.Writer, dir string) (passed, failed int, err error) {
 		judge((b.wall == 0 || min(u.wall, u.cpu) <= b.wall) && (b.memory == 0 || u.memory <= b.memory),
 			"%-36s %8s wall (%s) %8s CPU %5d MiB (%s) %9d bytes out", b.name, u.wall.Round(time.Millisecond), limit(b.wall),
 			u.cpu.Round(time.Millisecond), u.memory, limit(b.memory), u.output)
+	}
+	if err := issueAll(dir, judge); err != nil {
+		return passed, failed, err
 	}
 	if err := compileAll(judge); err != nil {
 		return passed, failed, err
