@@ -54,7 +54,7 @@ func TestEnvoy(t *testing.T) {
 	t.Parallel()
 	c := newClock()
 	old := &clock{c.now.Add(-48 * time.Hour)}
-	a := initialize(t, old, ca.InitOptions{})
+	a := initialize(t, old, ca.InitOptions{Root: certs.RootOptions{OmitID: true}})
 	expired := issue(t, a, request(t, "photos", "backend"))[0]
 	must(t, a.Close())
 	a, err := ca.Edit(a.Dir(), c.env())
@@ -68,6 +68,8 @@ func TestEnvoy(t *testing.T) {
 	must(t, err)
 	foreign := issue(t, other, ca.Request{ID: id})[0]
 
+	relative := issue(t, below(t, c, a), ca.Request{ID: id})[0]
+
 	address := bootDatastore(t, a)
 	for name, tt := range map[string]struct {
 		client *ca.Issued
@@ -78,12 +80,23 @@ func TestEnvoy(t *testing.T) {
 		"frontend":             {&leaves[2], false},
 		"backend, expired":     {&expired, false},
 		"another trust domain": {&foreign, false},
+		"that, same root":      {&relative, false},
 		"no certificate":       {nil, false},
 	} {
 		if err := call(address, tt.client, a.Roots()); (err == nil) != tt.ok {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// below is an authority of another trust domain that has the same root: the chain
+// of its leaves is good, and only their names tell them apart.
+func below(t *testing.T, c *clock, a *ca.Authority) *ca.Authority {
+	t.Helper()
+	key, err := os.ReadFile(filepath.Join(a.Dir(), "root-1.key.pem"))
+	must(t, err)
+	other, _ := importing(t, c, ca.ImportOptions{TrustDomain: "other.local", Bundle: certs.Bundle{Cert: certs.EncodeCertificates(a.Roots()[0]), Key: key}})
+	return other
 }
 
 // bootDatastore runs Envoy with what the authority delivers.
