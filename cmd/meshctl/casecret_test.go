@@ -56,9 +56,20 @@ func TestCANoKeyShown(t *testing.T) {
 	secrets := secretsOf(t, own...)
 	for _, args := range [][]string{
 		{"ca", "issue", "--ns", "shop", "--sa", "web", "-o", "files=" + at("out")},
-		{"ca", "status"}, {"ca", "status", "-o", "json"}, {"ca", "log"}, {"ca", "log", "-o", "json"}, {"ca", "bundle"}, {"ca", "bundle", "--form", "spiffe"},
-		{"ca", "crl"}, {"ca", "intermediate"}, {"ca", "rotate", "root"}, {"ca", "sign", own[2], "--sa", "web"}, {"ca", "sign", own[1], "--sa", "web"},
-		{"ca", "revoke", "--serial", "1"}, {"ca", "crl", "--with", own[0]}, {"ca", "cacerts", "--crl", own[1]},
+		{"ca", "status"},
+		{"ca", "status", "-o", "json"},
+		{"ca", "log"},
+		{"ca", "log", "-o", "json"},
+		{"ca", "bundle"},
+		{"ca", "bundle", "--form", "spiffe"},
+		{"ca", "crl"},
+		{"ca", "intermediate"},
+		{"ca", "rotate", "root"},
+		{"ca", "sign", own[2], "--sa", "web"},
+		{"ca", "sign", own[1], "--sa", "web"},
+		{"ca", "revoke", "--serial", "1"},
+		{"ca", "crl", "--with", own[0]},
+		{"ca", "cacerts", "--crl", own[1]},
 	} {
 		run(append(args, "--dir", dir)...)
 	}

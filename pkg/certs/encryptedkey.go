@@ -19,8 +19,6 @@ import (
 	"hash"
 	"io"
 	"slices"
-
-	"golang.org/x/crypto/scrypt"
 )
 
 // ErrPassphrase is one that does not open a private key.
@@ -30,8 +28,8 @@ var ErrPassphrase = errors.New("the passphrase does not open the private key")
 var errUnknownCipher = errors.New("the private key is encrypted in a way that is not read here")
 
 // DecryptKey reads the one private key of a PEM text that is encrypted as PKCS #8
-// says: PBES2 with PBKDF2 or scrypt, as openssl and step write it (CA-56). Keys
-// that openssl encrypted before it knew PKCS #8 are refused. Its errors tell
+// says: PBES2 with PBKDF2, as openssl and step write it (CA-56). Keys that are
+// encrypted with scrypt, or as openssl did before it knew PKCS #8, are refused. Its errors tell
 // nothing of what the text holds.
 func DecryptKey(text, passphrase []byte) (crypto.Signer, error) {
 	blocks, faults := ScanBlocks(text)
@@ -69,7 +67,7 @@ func EncryptKey(random io.Reader, key crypto.Signer, passphrase []byte) ([]byte,
 	}
 	defer clear(plain)
 	noise := make([]byte, saltSize+aes.BlockSize)
-	if _, err := readFull(random, noise); err != nil {
+	if err := readFull(random, noise); err != nil {
 		return nil, err
 	}
 	salt, start := noise[:saltSize], noise[saltSize:]
@@ -102,7 +100,7 @@ func encryptedDER(salt, start []byte, rounds int, data []byte) ([]byte, error) {
 		return nil, err
 	}
 	parameters, err := asn1.Marshal(pbes2{
-		Derivation: pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12}, Parameters: asn1.RawValue{FullBytes: derivation}},
+		Derivation: pkix.AlgorithmIdentifier{Algorithm: pbkdf2ID(), Parameters: asn1.RawValue{FullBytes: derivation}},
 		Cipher:     pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, Parameters: asn1.RawValue{FullBytes: iv}},
 	})
 	if err != nil {
@@ -110,6 +108,8 @@ func encryptedDER(salt, start []byte, rounds int, data []byte) ([]byte, error) {
 	}
 	return asn1.Marshal(encryptedInfo{pkix.AlgorithmIdentifier{Algorithm: pbes2ID(), Parameters: asn1.RawValue{FullBytes: parameters}}, data})
 }
+
+func pbkdf2ID() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 12} }
 
 func pbes2ID() asn1.ObjectIdentifier { return asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 5, 13} }
 
@@ -165,8 +165,9 @@ func unmarshal(value asn1.RawValue, into any) bool {
 
 // unpad takes away what fills the last block.
 func unpad(plain []byte, size int) ([]byte, error) {
-	n := int(plain[len(plain)-1])
-	if n == 0 || n > size || n > len(plain) || !bytes.Equal(plain[len(plain)-n:], bytes.Repeat([]byte{byte(n)}, n)) {
+	last := plain[len(plain)-1]
+	n := int(last)
+	if n == 0 || n > size || n > len(plain) || !bytes.Equal(plain[len(plain)-n:], bytes.Repeat([]byte{last}, n)) {
 		return nil, ErrPassphrase
 	}
 	return plain[:len(plain)-n], nil
@@ -183,21 +184,9 @@ func blockCipher(id asn1.ObjectIdentifier) (func([]byte) (cipher.Block, error), 
 	case "2.16.840.1.101.3.4.1.42":
 		return aes.NewCipher, aes256, nil
 	case "1.2.840.113549.3.7":
-		return des.NewTripleDESCipher, tripleDES, nil //nolint:gosec // only read
+		return des.NewTripleDESCipher, tripleDES, nil
 	}
 	return nil, 0, errUnknownCipher
-}
-
-// derive makes a key of a passphrase. What would take more than seconds, or
-// more memory than the usual, is refused.
-func derive(by pkix.AlgorithmIdentifier, passphrase []byte, size int) ([]byte, error) {
-	switch by.Algorithm.String() {
-	case "1.2.840.113549.1.5.12":
-		return derivePBKDF2(by.Parameters, passphrase, size)
-	case "1.3.6.1.4.1.11591.4.11":
-		return deriveScrypt(by.Parameters, passphrase, size)
-	}
-	return nil, errUnknownCipher
 }
 
 // pbkdf2Parameters are PBKDF2-params of RFC 8018.
@@ -208,10 +197,11 @@ type pbkdf2Parameters struct {
 	Hash   pkix.AlgorithmIdentifier `asn1:"optional"` // SHA-1 if it is left out
 }
 
-func derivePBKDF2(parameters asn1.RawValue, passphrase []byte, size int) ([]byte, error) {
+// derive makes a key of a passphrase. What would take more than seconds is refused.
+func derive(by pkix.AlgorithmIdentifier, passphrase []byte, size int) ([]byte, error) {
 	const most = 2_000_000
 	var p pbkdf2Parameters
-	if !unmarshal(parameters, &p) || p.Rounds < 1 {
+	if !by.Algorithm.Equal(pbkdf2ID()) || !unmarshal(by.Parameters, &p) || p.Rounds < 1 {
 		return nil, errUnknownCipher
 	}
 	if p.Rounds > most {
@@ -231,21 +221,4 @@ func derivePBKDF2(parameters asn1.RawValue, passphrase []byte, size int) ([]byte
 		return nil, errUnknownCipher
 	}
 	return pbkdf2.Key(sum, string(passphrase), p.Salt, p.Rounds, size)
-}
-
-func deriveScrypt(parameters asn1.RawValue, passphrase []byte, size int) ([]byte, error) {
-	const mostMemory, mostPasses = 256 << 20, 16
-	var p struct {
-		Salt    []byte
-		N, R, P int
-		Size    int `asn1:"optional"`
-	}
-	if !unmarshal(parameters, &p) || p.N < 2 || p.R < 1 || p.P < 1 {
-		return nil, errUnknownCipher
-	}
-	const blockSize = 128
-	if p.P > mostPasses || p.R > mostMemory/blockSize || p.N > mostMemory/blockSize/p.R {
-		return nil, fmt.Errorf("the private key asks for too much of scrypt: at most %d MiB of memory and %d passes are given", mostMemory>>20, mostPasses)
-	}
-	return scrypt.Key(passphrase, p.Salt, p.N, p.R, p.P, size)
 }

@@ -98,9 +98,10 @@ func (m *Mint) sign(template, parent *x509.Certificate, key crypto.Signer, publi
 }
 
 // readFull is io.ReadFull that takes a missing source for an error.
-func readFull(r io.Reader, data []byte) (int, error) {
+func readFull(r io.Reader, data []byte) error {
 	if r == nil {
-		return 0, errors.New("no source of randomness")
+		return errors.New("no source of randomness")
 	}
-	return io.ReadFull(r, data)
+	_, err := io.ReadFull(r, data)
+	return err
 }

@@ -169,7 +169,7 @@ func (m *Mint) serial() (*big.Int, error) {
 	const bytes, attempts = 16, 4
 	data := make([]byte, bytes)
 	for range attempts {
-		if _, err := readFull(m.Random, data); err != nil {
+		if err := readFull(m.Random, data); err != nil {
 			return nil, fmt.Errorf("serial number: %w", err)
 		}
 		if n := new(big.Int).SetBytes(data); n.Sign() > 0 && (m.Taken == nil || !m.Taken(n)) {
