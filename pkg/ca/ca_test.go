@@ -391,3 +391,32 @@ func keyFits(chain []*x509.Certificate, secret []byte) error {
 	_, err := tls.X509KeyPair(certs.EncodeCertificates(chain...), secret)
 	return err
 }
+
+// TestOneSync: the records of a batch get to the disk in one go, before any
+// certificate leaves (CA-60).
+func TestOneSync(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	a := initialize(t, c, ca.InitOptions{})
+	must(t, a.Close())
+	e, steps := c.env(), map[string]int{}
+	e.Step = func(what, name string) error {
+		if filepath.Base(name) == "log.jsonl" {
+			steps[what]++
+		} else if steps["sync"] == 0 {
+			t.Errorf("%s of %s before the log is on the disk", what, name)
+		}
+		return nil
+	}
+	requests := make([]ca.Request, 100)
+	for i := range requests {
+		requests[i] = request(t, "shop", fmt.Sprintf("web-%d", i))
+	}
+	must(t, with(a.Dir(), e, func(a *ca.Authority) error {
+		_, err := a.Deliver(context.Background(), requests, ca.DeliverOptions{Dir: filepath.Join(t.TempDir(), "out"), Layout: ca.Files})
+		return err
+	}))
+	if steps["sync"] != 1 {
+		t.Errorf("%v", steps)
+	}
+}

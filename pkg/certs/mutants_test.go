@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/meshctl/meshctl/pkg/certs"
+	"github.com/meshctl/meshctl/pkg/certs/inspect"
 )
 
 // mutant is a chain with one fault, and what verification is to find.
@@ -169,8 +170,24 @@ func TestMutants(t *testing.T) {
 					t.Errorf("no words or no rule: %+v", p)
 				}
 			}
+			if inspected(t, chain, made.root.cert) {
+				t.Error("cert verify takes it")
+			}
 		})
 	}
+}
+
+// inspected tells whether the command "cert verify" takes a chain.
+func inspected(t *testing.T, chain []byte, root *x509.Certificate) bool {
+	t.Helper()
+	groups, err := inspect.Read("chain.pem", chain, inspect.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts, err := inspect.Verify(groups, inspect.Verification{
+		VerifyOptions: certs.VerifyOptions{At: noon}, Roots: []*x509.Certificate{root}, Refuse: certs.SeverityWarning,
+	})
+	return err == nil && !slices.ContainsFunc(verdicts, func(v inspect.Verdict) bool { return !v.Valid })
 }
 
 // TestValidChains: what is no mutant is valid, under each kind of key, with or
@@ -188,7 +205,7 @@ func TestValidChains(t *testing.T) {
 			made := m.make(t)
 			v := certs.NewVerifier([]*x509.Certificate{made.root.cert}, certs.VerifyOptions{At: noon, Peers: []certs.ID{webID(t)}, TrustDomains: []string{"cluster.local"}})
 			for _, chain := range [][]byte{slices.Concat(made.leaf, made.ca.pem()), slices.Concat(made.leaf, made.root.pem(), made.ca.pem())} {
-				if found := v.VerifyPEM(certs.Part{Name: "chain.pem", PEM: chain}); len(found) > 0 {
+				if found := v.VerifyPEM(certs.Part{Name: "chain.pem", PEM: chain}); len(found) > 0 || !inspected(t, chain, made.root.cert) {
 					t.Errorf("%s, %s: %+v", a, name, found)
 				}
 			}
