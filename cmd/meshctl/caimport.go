@@ -107,12 +107,17 @@ func (o *caImportOptions) run(cmd *cobra.Command) error {
 	case err != nil:
 		return err
 	}
-	for _, w := range from.verdict(warnings).Problems {
-		if err := printer.Lines(o.streams.ErrOut, "warning: "+w.File+": "+w.Message+": "+w.Fix); err != nil {
-			return errors.Join(err, a.Close())
+	return errors.Join(o.warnProblems(from.verdict(warnings).Problems), printer.Lines(o.streams.ErrOut, "made "+dir), o.printStatus(a), a.Close())
+}
+
+// warnProblems tells what is not as it should be, and no reason to refuse.
+func (f *caFlags) warnProblems(all []certs.Problem) error {
+	for _, p := range all {
+		if err := printer.Lines(f.streams.ErrOut, "warning: "+p.File+": "+p.Message+": "+p.Fix); err != nil {
+			return err
 		}
 	}
-	return errors.Join(printer.Lines(o.streams.ErrOut, "made "+dir), o.printStatus(a), a.Close())
+	return nil
 }
 
 // read finds the one authority that was named. Single files take the place of

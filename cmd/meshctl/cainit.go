@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"time"
 
@@ -99,24 +98,4 @@ func (f *caFlags) newPassphrase() ([]byte, error) {
 		}
 	}
 	return first, ca.CheckPassphrase(first)
-}
-
-func newCAIntermediateCmd(f *caFlags) *cobra.Command {
-	var own authorityFlags
-	cmd := &cobra.Command{
-		Use:   "intermediate",
-		Short: "Make another intermediate, which signs from now on",
-		Long: `Make another intermediate under the root, which signs from now on. What the one
-before signed stays good.`,
-		Example: `  meshctl ca intermediate --istio`,
-		Args:    noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.unlock(cmd, func(_ context.Context, a *ca.Authority, passphrase []byte) error {
-				step, err := a.NewIntermediate(passphrase, certs.KeyAlgorithm(own.keyType), own.intermediate())
-				return errors.Join(err, f.printStep(step))
-			})
-		},
-	}
-	own.registerIntermediate(cmd.Flags())
-	return cmd
 }

@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"crypto"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -187,16 +188,28 @@ func (a *Authority) between() []*x509.Certificate {
 // issuer opens a member's key. Only encrypted ones need a passphrase.
 func (a *Authority) issuer(name string, passphrase []byte) (*certs.Issuer, error) {
 	m := a.state.member(name)
-	file := filepath.Join(a.dir, m.Key)
 	if m.Key == "" {
 		return nil, a.elsewhere(name, "", "let whoever has it sign, and take the result in with meshctl ca import")
 	}
+	key, err := a.readKey(m.Key, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	if !certs.EqualKeys(key.Public(), a.certs[name].PublicKey) {
+		return nil, &report.InputError{Location: report.Location{File: filepath.Join(a.dir, m.Key)}, Err: fmt.Errorf("it is not the key of the certificate %s.pem", name), Hint: "bring back the directory from a backup"}
+	}
+	return &certs.Issuer{Chain: a.above(name), Key: key}, nil
+}
+
+// readKey reads a key of the directory.
+func (a *Authority) readKey(name string, passphrase []byte) (crypto.Signer, error) {
+	file := filepath.Join(a.dir, name)
 	text, err := ReadSecret(file, a.env.InsecureFiles)
 	if err != nil {
 		return nil, err
 	}
 	defer wipe(text)
-	if m.encrypted() {
+	if encrypted(name) {
 		if text, err = open(text, passphrase); err != nil {
 			return nil, &report.InputError{Location: report.Location{File: file}, Err: err}
 		}
@@ -206,10 +219,7 @@ func (a *Authority) issuer(name string, passphrase []byte) (*certs.Issuer, error
 	if err != nil {
 		return nil, &report.InputError{Location: report.Location{File: file}, Err: err, Hint: "bring back the directory from a backup"}
 	}
-	if !certs.EqualKeys(key.Public(), a.certs[name].PublicKey) {
-		return nil, &report.InputError{Location: report.Location{File: file}, Err: fmt.Errorf("it is not the key of the certificate %s.pem", name), Hint: "bring back the directory from a backup"}
-	}
-	return &certs.Issuer{Chain: a.above(name), Key: key}, nil
+	return key, nil
 }
 
 // elsewhere is what cannot be done without a key that was not imported.

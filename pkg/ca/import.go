@@ -96,7 +96,8 @@ func (c *imported) check() {
 		return
 	}
 	c.checkLists()
-	c.checkSigner()
+	c.checkKeys()
+	c.checkOthers()
 	if c.isRoot() && !certs.HasErrors(c.problems) {
 		c.tryRoot()
 	}
@@ -116,9 +117,9 @@ func (c *imported) checkLists() {
 	}
 }
 
-// checkSigner wants what the log and the lists need of an authority whose key is
+// checkKeys wants what the log and the lists need of an authority whose key is
 // here.
-func (c *imported) checkSigner() {
+func (c *imported) checkKeys() {
 	signer := c.signer()
 	if len(signer.SubjectKeyId) == 0 {
 		c.problems = append(c.problems, certs.Problem{
@@ -129,10 +130,11 @@ func (c *imported) checkSigner() {
 	if signer.KeyUsage&x509.KeyUsageCRLSign == 0 {
 		c.warn("no-crl-sign", certs.BundleCert, fmt.Sprintf("the key usage of %q lacks cRLSign: nothing below it can be revoked", signer.Subject), "issue it with the key usages keyCertSign and cRLSign")
 	}
-	if left := c.leftOut(); len(left) > 0 {
-		for _, other := range left {
-			c.warn("extra-certificates", certs.BundleChain, fmt.Sprintf("%q leads to no root: it is left out", other.Subject), "take it out")
-		}
+}
+
+func (c *imported) checkOthers() {
+	for _, other := range c.leftOut() {
+		c.warn("extra-certificates", certs.BundleChain, fmt.Sprintf("%q leads to no root: it is left out", other.Subject), "take it out")
 	}
 }
 

@@ -450,3 +450,129 @@ func TestImportKilled(t *testing.T) {
 		}
 	}
 }
+
+// sign is what the owner of an authority makes of a request.
+func (f *foreign) sign(t *testing.T, csr *x509.CertificateRequest, change func(*x509.Certificate)) *x509.Certificate {
+	t.Helper()
+	serial, err := rand.Int(rand.Reader, big.NewInt(1<<60))
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: serial, Subject: csr.Subject, IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: f.cert.NotBefore, NotAfter: f.cert.NotAfter.Add(-time.Hour),
+	}
+	if change != nil {
+		change(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, f.cert, csr.PublicKey, f.key)
+	must(t, err)
+	c, err := x509.ParseCertificate(der)
+	must(t, err)
+	return c
+}
+
+// TestSignedElsewhere: another intermediate comes by a request, whose key stays:
+// what is made of it is checked as an import is, and then signs (CA-22, CA-23).
+func TestSignedElsewhere(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	root := foreignAuthority(t, c, "root", certs.P256, nil, nil)
+	policy := foreignAuthority(t, c, "policy", certs.P256, root, nil)
+	a, _ := importing(t, c, ca.ImportOptions{Bundle: plugged(t, foreignAuthority(t, c, "mesh", certs.P256, root, nil), root)})
+	before := issue(t, a, request(t, "shop", "web"))[0]
+	if _, _, err := a.TakeIntermediate([]*x509.Certificate{before.Leaf()}); err == nil || !strings.Contains(err.Error(), "no request is open") {
+		t.Error(err)
+	}
+	csr, err := a.RequestIntermediate("")
+	must(t, err)
+	must(t, csr.CheckSignature())
+	again, err := a.RequestIntermediate("")
+	must(t, err)
+	if !certs.EqualKeys(csr.PublicKey, again.PublicKey) {
+		t.Error("asked again it is for another key")
+	}
+	if text, err := a.Backup(nil); err != nil || !strings.Contains(string(text), "intermediate-2.key.pem") {
+		t.Errorf("the backup lacks the key of the request: %v", err)
+	}
+	stranger := foreignAuthority(t, c, "root", certs.P256, nil, nil)
+	for name, tt := range map[string]struct {
+		cert *x509.Certificate
+		want string
+	}{
+		"by a namesake":  {stranger.sign(t, csr, nil), "e bad-signature"},
+		"a leaf":         {root.sign(t, csr, func(c *x509.Certificate) { c.IsCA, c.MaxPathLenZero = false, false }), "e not-a-ca"},
+		"another domain": {root.sign(t, csr, func(c *x509.Certificate) { c.PermittedURIDomains = []string{"example.org"} }), "e name-constraint"},
+		"expired":        {root.sign(t, csr, func(x *x509.Certificate) { x.NotAfter = c.now.Add(-time.Minute) }), "e expired"},
+	} {
+		_, _, err := a.TakeIntermediate([]*x509.Certificate{tt.cert})
+		var refused *ca.RefusedError
+		if !errors.As(err, &refused) || !slices.Contains(slugs(refused.Problems), tt.want) {
+			t.Errorf("%s: %v, want %s", name, err, tt.want)
+		}
+	}
+	made := policy.sign(t, csr, nil)
+	step, warnings, err := a.TakeIntermediate([]*x509.Certificate{policy.cert, made})
+	if err != nil || step == nil || len(warnings) > 0 {
+		t.Fatalf("%v, %+v", err, warnings)
+	}
+	if !a.Signer().Equal(made) {
+		t.Error("it does not sign")
+	}
+	after := issue(t, a, request(t, "shop", "web"))[0]
+	for _, i := range []ca.Issued{before, after} {
+		if err := svidVerify(i.Chain, a.Roots(), c.now); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(after.Chain) != 3 {
+		t.Errorf("%d certificates in the chain", len(after.Chain))
+	}
+	if _, err := a.VerifyLog(); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := a.TakeIntermediate([]*x509.Certificate{made}); err == nil || !strings.Contains(err.Error(), "no request is open") {
+		t.Error(err)
+	}
+	own := initialize(t, c, ca.InitOptions{})
+	if _, err := own.RequestIntermediate(""); err == nil || !strings.Contains(err.Error(), "the key of the root is here") {
+		t.Error(err)
+	}
+}
+
+// TestSignedElsewhereKilled: wherever a request or its answer is stopped, the
+// authority issues, and the next try ends it (CA-61).
+func TestSignedElsewhereKilled(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	root := foreignAuthority(t, c, "root", certs.P256, nil, nil)
+	base, _ := importing(t, c, ca.ImportOptions{Bundle: plugged(t, foreignAuthority(t, c, "mesh", certs.P256, root, nil), root)})
+	must(t, base.Close())
+	stopped := 0
+	for n := range 40 {
+		dir := filepath.Join(t.TempDir(), "ca")
+		must(t, os.CopyFS(dir, os.DirFS(base.Dir())))
+		privatize(t, dir)
+		whole := func(a *ca.Authority) error {
+			csr, err := a.RequestIntermediate("")
+			if err != nil {
+				return err
+			}
+			_, _, err = a.TakeIntermediate([]*x509.Certificate{root.sign(t, csr, nil)})
+			return err
+		}
+		seen := 0
+		if err := with(dir, stopAfter(c.env(), n, &seen), whole); err != nil && !errors.Is(err, errStopped) {
+			t.Fatal(err)
+		} else if err != nil {
+			stopped++
+		}
+		checkWhole(t, c, dir, "")
+		must(t, with(dir, c.env(), func(a *ca.Authority) error {
+			issue(t, a, request(t, "shop", "web"))
+			return whole(a)
+		}))
+		checkWhole(t, c, dir, "")
+	}
+	if stopped < 10 {
+		t.Errorf("stopped %d times only", stopped)
+	}
+}

@@ -177,7 +177,7 @@ func (a *Authority) checkSigner(signer *certs.Issuer) error {
 // signerHint is how to get another signer.
 func (a *Authority) signerHint(more string) string {
 	if a.state.member(a.rootOf(a.state.Signer)).Key == "" {
-		return "let whoever has the key of the root sign another intermediate, and import that: meshctl ca import --dir DIRECTORY"
+		return "let whoever has the key of the root sign another: meshctl ca intermediate --csr FILE, then meshctl ca intermediate --signed FILE"
 	}
 	return "make another with meshctl ca intermediate" + more
 }

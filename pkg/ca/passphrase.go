@@ -109,6 +109,9 @@ func (a *Authority) Backup(passphrase []byte) ([]byte, error) {
 // counted are the files that the state names, and the state.
 func (a *Authority) counted() []string {
 	names := []string{logName, stateName}
+	if a.state.Pending != "" {
+		names = append(names, a.pendingKey())
+	}
 	for _, m := range a.state.Members {
 		for _, name := range []string{m.Name + ".pem", m.Key} {
 			if name != "" && !slices.Contains(names, name) {

@@ -338,7 +338,7 @@ func (a *Authority) NewIntermediate(passphrase []byte, algorithm certs.KeyAlgori
 	if a.state.Rotation != nil {
 		return nil, errRotating
 	}
-	from, err := a.ownRoot("another intermediate cannot be made here", "let whoever has it sign one, and import that: meshctl ca import --dir DIRECTORY; what this one signed stays good")
+	from, err := a.ownRoot("another intermediate cannot be made here", "let whoever has it sign a request: meshctl ca intermediate --csr FILE, then meshctl ca intermediate --signed FILE")
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,9 @@ type state struct {
 	// Cross are roots as other roots certify them; they go with the chain.
 	Cross    []string  `json:"crossSigned,omitempty"`
 	Rotation *rotation `json:"rotation,omitempty"`
+	// Pending names the intermediate that a request is open for: its key is here,
+	// and its certificate is still to come.
+	Pending string `json:"pending,omitempty"`
 	// Sequence counts changes of the trust bundle.
 	Sequence uint64 `json:"sequence"`
 	Log      anchor `json:"log"`
@@ -51,7 +54,10 @@ type member struct {
 	Retired bool `json:"retired,omitempty"`
 }
 
-func (m *member) encrypted() bool { return strings.HasSuffix(m.Key, ".age") }
+func (m *member) encrypted() bool { return encrypted(m.Key) }
+
+// encrypted tells keys by the names of their files.
+func encrypted(file string) bool { return strings.HasSuffix(file, ".age") }
 
 // rotation is a change of the root that is under way (CA-25).
 type rotation struct {
@@ -122,6 +128,9 @@ func (s *state) check() error {
 	names := slices.Concat([]string{s.Signer}, s.Roots, s.Cross)
 	if s.Rotation != nil {
 		names = append(names, s.Rotation.From, s.Rotation.To, s.Rotation.Next)
+	}
+	if filepath.Base(s.Pending) != s.Pending && s.Pending != "" {
+		return fmt.Errorf("the state is damaged: pending %q: expected the name of a file here", s.Pending)
 	}
 	for i, m := range s.Members {
 		if m.Name == "" || filepath.Base(m.Name) != m.Name || (m.Key != "" && filepath.Base(m.Key) != m.Key) {

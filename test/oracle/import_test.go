@@ -16,7 +16,8 @@ import (
 
 // TestImported: a root and an intermediate of openssl's, the key encrypted as
 // openssl does it, are taken in; what they issue then is good to everybody, with
-// revocation lists of which openssl wrote the root's (CA-23, CA-29, CA-56).
+// revocation lists of which openssl wrote the root's, and below another
+// intermediate that openssl signed as was asked (CA-22, CA-23, CA-29, CA-56).
 func TestImported(t *testing.T) {
 	dir := t.TempDir()
 	run := func(args ...string) {
@@ -53,6 +54,17 @@ func TestImported(t *testing.T) {
 	lists, err := certs.ParseCRLs(read("root-crl.pem"))
 	must(t, err)
 	revoked(t, a, filepath.Join(dir, "leaves", "shop", "web"), ca.CRLOptions{Given: lists})
+
+	csr, err := a.RequestIntermediate(certs.P384)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(dir, "next.csr"), certs.EncodeRequest(csr), 0o600))
+	run("req", "-verify", "-noout", "-in", "next.csr")
+	run("x509", "-req", "-in", "next.csr", "-CA", "root.pem", "-CAkey", "root-key.pem", "-out", "next.pem", "-days", "300", "-copy_extensions", "copyall")
+	next, err := certs.ParseCertificates(read("next.pem"))
+	must(t, err)
+	_, _, err = a.TakeIntermediate(next)
+	must(t, err)
+	check(t, a, filepath.Join(dir, "next"), certs.P256)
 
 	root := certs.Bundle{Cert: read("root.pem"), Key: read("root-key.pem")}
 	own, _, err := ca.Import(filepath.Join(dir, "own"), ca.ImportOptions{Bundle: root}, ca.Env{Now: time.Now, Random: rand.Reader})
