@@ -3,6 +3,7 @@ package ca
 import (
 	"crypto/x509"
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -114,13 +115,14 @@ func (a *Authority) adopt(path []*x509.Certificate) (*Step, error) {
 			above = d.Members[known].Name
 			continue
 		}
-		m := member{Name: d.Pending, Key: a.pendingKey(), Issuer: above}
-		if i > 0 {
-			name, err := a.freeName(d.state, "intermediate")
-			if err != nil {
+		m := member{Name: d.Pending, Issuer: above}
+		if i == 0 {
+			m.Key = a.pendingKey()
+		}
+		if _, err := os.Lstat(filepath.Join(a.dir, d.Pending+".pem")); i > 0 || err == nil { // left from a try that was stopped
+			if m.Name, err = a.freeName(d.state, "intermediate"); err != nil {
 				return nil, err
 			}
-			m = member{Name: name, Issuer: above}
 		}
 		a.addFounder(d, m, founders{imported: true}, path[i], nil)
 		above = m.Name
