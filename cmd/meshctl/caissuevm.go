@@ -13,9 +13,9 @@ import (
 	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/ca"
 	"github.com/meshctl/meshctl/pkg/certs"
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	meshreport "github.com/meshctl/meshctl/pkg/report"
-	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 // machineForm is the output for machines outside of the cluster.
