@@ -137,6 +137,9 @@ func (m *message) http1() (headers, *rejection) {
 			return nil, &rejection{http.StatusBadRequest, "malformed header line"}
 		}
 	}
+	if why := m.overflow1(); why != "" {
+		return nil, &rejection{http.StatusRequestHeaderFieldsTooLarge, why}
+	}
 	if r := m.framing(); r != nil {
 		return nil, r
 	}
@@ -150,9 +153,50 @@ func (m *message) http1() (headers, *rejection) {
 		if name == "host" {
 			name = ":authority"
 		}
-		h.add(name, l.Value)
+		h.add(name, strings.Trim(l.Value, " \t")) // outer blanks do not belong to it (DP-67)
 	}
 	return h, r
+}
+
+// Limits of what comes before a body (DP-27).
+const (
+	maxLines     = 100
+	maxHeadBytes = 60 << 10
+)
+
+// overflow1 says which limit of HTTP/1 a request exceeds: that of lines, or of
+// the bytes of all of them and of the request line.
+func (m *message) overflow1() string {
+	size := len(m.method+" "+m.target+" HTTP/1.1\r\n") + len("host: "+m.authority+"\r\n") + len("\r\n")
+	for _, l := range m.lines {
+		size += len(l.Name+": "+l.Value) + len("\r\n")
+	}
+	switch {
+	case 1+len(m.lines) > maxLines:
+		return "more than 100 header lines"
+	case size > maxHeadBytes:
+		return "more than 60 KiB of headers"
+	}
+	return ""
+}
+
+// overflow2 says which limit of HTTP/2 a request exceeds: pseudo-headers count.
+func (m *message) overflow2(scheme string) string {
+	const pseudo = ":method" + ":scheme" + ":path" + ":authority"
+	size, lines := len(pseudo+m.method+scheme+m.target+m.authority), 4+len(m.lines)
+	if m.authority == "" {
+		size, lines = size-len(":authority"), lines-1
+	}
+	for _, l := range m.lines {
+		size += len(l.Name) + len(l.Value)
+	}
+	switch {
+	case lines > maxLines:
+		return "more than 100 headers"
+	case size > maxHeadBytes:
+		return "more than 60 KiB of headers"
+	}
+	return ""
 }
 
 // framing checks the headers that say where the message ends. They are taken at
@@ -211,7 +255,7 @@ func (m *message) target1() *rejection {
 			return &rejection{http.StatusNotFound, "no path in an absolute request target"}
 		}
 	}
-	if strings.ContainsAny(m.authority, `/\?#`) {
+	if !isHost(strings.ReplaceAll(strings.Trim(m.authority, " \t"), "@", "")) {
 		return bad("malformed authority")
 	}
 	return nil
@@ -262,6 +306,9 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 	if tls && m.scheme == "" {
 		scheme = "https"
 	}
+	if why := m.overflow2(scheme); why != "" {
+		return refuse(why)
+	}
 	h := newHeaders(m.method, m.target, authority, len(m.lines))
 	h.set(":scheme", scheme)
 	for _, l := range m.lines {
@@ -283,8 +330,21 @@ func (m *message) http2(tls bool) (headers, *rejection) {
 }
 
 // isAuthority tells what the HTTP/2 codec takes for one (DP-21a).
-func isAuthority(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '@' || r == '/' })
+func isAuthority(s string) bool { return s != "" && isHost(s) }
+
+// isHost tells whether a text has only what may stand in the authority of a URL,
+// user information left out.
+func isHost(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case '!', '$', '%', '&', '\'', '(', ')', '*', '+', ',', '-', '.', ':', ';', '=', '[', ']', '_', '~':
+		default:
+			if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // refusedLine says why the HTTP/2 codec does not accept a header line (DP-21a).

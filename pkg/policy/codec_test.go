@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/meshctl/meshctl/pkg/policy"
@@ -97,6 +98,19 @@ func TestHeaderLines(t *testing.T) {
 	upgrade := func(to string) change {
 		return func(r *policy.Request) { header("upgrade", to)(r); header("connection", "close, Upgrade")(r) }
 	}
+	// What counts of a request with one header line, x-a.
+	const http1, http2 = "GET /a HTTP/1.1\r\nhost: app.shop\r\nx-a: \r\n\r\n", ":methodGET:schemehttps:path/a:authorityapp.shopx-a"
+	filled := func(fixed string, more int) change {
+		return header("x-a", strings.Repeat("a", 60<<10-len(fixed)+more))
+	}
+	lines := func(n int) change {
+		return func(r *policy.Request) {
+			r.HTTP.Headers = nil
+			for range n {
+				r.HTTP.Headers = append(r.HTTP.Headers, policy.Line{Name: "x-a", Value: "b"})
+			}
+		}
+	}
 	for _, tt := range []struct {
 		what    string
 		changes []change
@@ -115,6 +129,14 @@ func TestHeaderLines(t *testing.T) {
 		{"another encoding", []change{header("transfer-encoding", "gzip")}, "rejected 501"},
 		{"chunks", []change{header("transfer-encoding", "Chunked")}, "allow 200"},
 		{"both", []change{header("transfer-encoding", "gzip"), header("content-length", "0")}, "rejected 400"},
+		{"DP-27 100 lines with the host", []change{lines(99)}, "allow 200"},
+		{"DP-27 more", []change{lines(100)}, "rejected 431"},
+		{"DP-27 100 headers of HTTP/2 with the pseudo-headers", []change{h2, lines(96)}, "allow 200"},
+		{"DP-27 more of them", []change{h2, lines(97)}, "refused 0"},
+		{"DP-27 60 KiB", []change{filled(http1, 0)}, "allow 200"},
+		{"DP-27 a byte more", []change{filled(http1, 1)}, "rejected 431"},
+		{"DP-27 60 KiB of HTTP/2", []change{h2, filled(http2, 0)}, "allow 200"},
+		{"DP-27 a byte more of it", []change{h2, filled(http2, 1)}, "refused 0"},
 		{"DP-69 an empty protocol", []change{header("x-forwarded-proto", "")}, "allow 404"},
 		{"DP-26 an upgrade", []change{upgrade("foo")}, "rejected 403"},
 		{"DP-26 to WebSocket", []change{upgrade("WebSocket")}, "allow 200"},
@@ -134,6 +156,47 @@ func TestHeaderLines(t *testing.T) {
 		v := model(t, "", "").Evaluate(request(tt.changes...))
 		if got := fmt.Sprintf("%s %d", v.Outcome, v.HTTPStatus); got != tt.want {
 			t.Errorf("%s: %s (%s), want %s", tt.what, got, v.Reason, tt.want)
+		}
+	}
+}
+
+// TestHosts: what may stand in a host is the same in both versions of HTTP, but
+// for @; HTTP/1 answers 400, HTTP/2 ends the connection (DP-21a).
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	evaluate := func(name, version string) string {
+		v := model(t, "", "").Evaluate(request(host(name), func(r *policy.Request) {
+			if r.HTTP.Version = version; version == "2" {
+				r.From.ALPN = []string{"istio-h2", "istio", "h2"}
+			}
+		}))
+		return fmt.Sprintf("%s %d", v.Outcome, v.HTTPStatus)
+	}
+	for c := ' '; c <= 0x100; c++ {
+		name := "a" + string(c) + "b"
+		want1, want2 := "allow 200", "allow 200"
+		if strings.ContainsRune(" \"#/<>?@\\^`{|}", c) || c >= 0x7f {
+			want1, want2 = "rejected 400", "refused 0"
+		}
+		if c == '@' {
+			want1 = "allow 200"
+		}
+		if got1, got2 := evaluate(name, ""), evaluate(name, "2"); got1 != want1 || got2 != want2 {
+			t.Errorf("%q: %s in HTTP/1 and %s in HTTP/2, want %s and %s", name, got1, got2, want1, want2)
+		}
+	}
+}
+
+// TestBlanks: blanks around a value are no part of it in HTTP/1 (DP-67), and are
+// in HTTP/2.
+func TestBlanks(t *testing.T) {
+	t.Parallel()
+	m := model(t, ap("p", "rules: [{when: [{key: 'request.headers[x-a]', values: ['on']}]}]"), "")
+	for _, value := range []string{" on", "on ", "\ton", "on\t"} {
+		one := m.Evaluate(request(header("x-a", value)))
+		two := m.Evaluate(request(header("x-a", value), func(r *policy.Request) { r.HTTP.Version, r.From.ALPN = "2", []string{"istio-h2", "istio", "h2"} }))
+		if one.Outcome != policy.Allow || two.Outcome != policy.Deny {
+			t.Errorf("%q: %s in HTTP/1, %s in HTTP/2", value, one.Outcome, two.Outcome)
 		}
 	}
 }

@@ -80,11 +80,9 @@ func isJoined(name string) bool {
 	return strings.HasPrefix(name, "if-") || strings.HasPrefix(name, "x-envoy-")
 }
 
-// add appends a line. Outer blanks do not belong to a value (DP-67), and empty
-// lines add nothing to a joined one (AP-53).
+// add appends a line. Empty lines add nothing to a joined one (AP-53).
 func (h *headers) add(name, value string) {
 	name = strings.ToLower(name)
-	value = strings.Trim(value, " \t")
 	old := h.find(name)
 	switch {
 	case old == nil || !isJoined(name):

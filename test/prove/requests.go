@@ -47,6 +47,11 @@ func (d dice) spoil(p string) string {
 }
 
 func (d dice) host() string {
+	if d.percent(4) { // any character, somewhere
+		const host = "app.example.com"
+		at := d.IntN(len(host) + 1)
+		return host[:at] + string(rune(' '+d.IntN(0x7f-' '))) + host[at:]
+	}
 	return d.one("app.example.com", "app.example.com", "app.example.com", "APP.example.com", "app.example.com:8080", "other.example.com", "app", "", "app.example.com.", "[::1]:80", "a_b.com", "app.example.com:x", "u@app.example.com", "app.example.com/x", " app")
 }
 
@@ -63,7 +68,7 @@ func (d dice) line() policy.Line {
 // goodLines are NAME=VALUE.
 func goodLines() []string {
 	return []string{
-		"x-token=secret", "x-token=other", "x-token=", "x-token=a,b", "x-token= a, b ", "X-Token=secret", "x-env=prod", "x-env=dev", "user-agent=curl/8",
+		"x-token=secret", "x-token=other", "x-token=", "x-token=a,b", "x-token= a, b ", "x-token= secret", "x-token=secret\t", "X-Token=secret", "x-env=prod", "x-env=dev", "user-agent=curl/8",
 		"cookie=a=1", "cookie=b=2", "cookie=", "accept=a", "accept=b", "accept=", "x-forwarded-for=10.1.2.3", "x-forwarded-for=1.2.3.4, 10.1.2.3",
 		"x-forwarded-for=10.1.2.3:80", "x-forwarded-for=2001:db8::1", "x-forwarded-for=garbage", "x-forwarded-for=::ffff:10.1.2.3",
 		"x-forwarded-for=1.2.3.4,", "x-forwarded-proto=https", "content-type=application/grpc", "content-type=application/grpc-web",

@@ -53,7 +53,7 @@ func (out *reply) exchangeHTTP1(conn net.Conn, h *policy.HTTP) error {
 	for _, l := range m.lines {
 		fmt.Fprintf(&text, "%s: %s\r\n", l.Name, l.Value)
 	}
-	text.WriteString("connection: close\r\n\r\n")
+	text.WriteString("\r\n")
 	if _, err := conn.Write(text.Bytes()); err != nil {
 		return err
 	}
