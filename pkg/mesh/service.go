@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -96,6 +97,9 @@ func (s *Snapshot) decodeService(o *Object) (*Service, error) {
 	for _, account := range annotationList(o, "alpha.istio.io/kubernetes-serviceaccounts") {
 		service.Accounts = append(service.Accounts, spiffeID(s.Config.TrustDomain, o.Namespace, account))
 	}
+	if err := o.checkPorts(spec.Ports); err != nil {
+		return nil, err
+	}
 	for _, p := range spec.Ports {
 		app := ""
 		if p.AppProtocol != nil {
@@ -110,6 +114,24 @@ func (s *Snapshot) decodeService(o *Object) (*Service, error) {
 		})
 	}
 	return service, nil
+}
+
+// checkPorts wants ports that a cluster takes.
+func (o *Object) checkPorts(ports []corev1.ServicePort) error {
+	const last = 65535
+	var problems []error
+	for i, p := range ports {
+		for _, of := range []struct {
+			field  string
+			number int32
+			least  int32
+		}{{"port", p.Port, 1}, {"targetPort", p.TargetPort.IntVal, 0}, {"nodePort", p.NodePort, 0}} { // 0 is one that is not given
+			if of.number < of.least || of.number > last {
+				problems = append(problems, o.fault([]string{"spec", "ports", fmt.Sprint(i), of.field}, "", fmt.Errorf("%s %d: expected a number from 1 to %d", of.field, of.number, last)))
+			}
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // annotationList reads a list with commas.

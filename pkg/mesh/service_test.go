@@ -2,6 +2,7 @@ package mesh_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -157,5 +158,27 @@ func TestServices(t *testing.T) {
 		if diff := cmp.Diff([]string{"x", "y"}, v.ExportTo); diff != "" || v.Host() != "s.default.svc.cluster.local" {
 			t.Errorf("%s (-want +got):\n%s", v.Host(), diff)
 		}
+	}
+}
+
+// TestServicePorts: numbers that no cluster takes are told where they stand, all
+// of them.
+func TestServicePorts(t *testing.T) {
+	t.Parallel()
+	_, err := build(t, "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports:\n  - {port: 65535, targetPort: 65535, nodePort: 30000}\n  - {port: 65536}\n  - {port: 80, targetPort: -1}\n  - {port: 80, targetPort: web, nodePort: 70000}\n  - {targetPort: 80}\n")
+	if err == nil {
+		t.Fatal("taken")
+	}
+	want := `:7:12: Service default/s: port 65536: expected a number from 1 to 65535
+:8:28: Service default/s: targetPort -1: expected a number from 1 to 65535
+:9:43: Service default/s: nodePort 70000: expected a number from 1 to 65535
+:10:5: Service default/s: port 0: expected a number from 1 to 65535`
+	var got []string
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, rest, _ := strings.Cut(line, ".yaml")
+		got = append(got, rest)
+	}
+	if diff := cmp.Diff(want, strings.Join(got, "\n")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
