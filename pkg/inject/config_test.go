@@ -35,7 +35,7 @@ func TestExtractConfigMap(t *testing.T) {
 		{"no such key", cm(name, "values: v"), "", "", `in.yaml: no ConfigMap "istio-sidecar-injector" with key "config" in it`},
 		{"only other objects", "apiVersion: v1\nkind: Service\nmetadata: {name: s}\n", "", "", `in.yaml: no ConfigMap "istio-sidecar-injector" with key "config" in it`},
 		{"data that is not text", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {config: {a: 1}}\n", "", "", `in.yaml: no ConfigMap "istio-sidecar-injector" with key "config" in it`},
-		{"broken stream", cm(name, "config: c") + "---\na: b\n c: d\n", "", "", "in.yaml:7: error converting YAML to JSON: yaml: line 2: mapping values are not allowed in this context"},
+		{"broken stream", cm(name, "config: c") + "---\na: b\n c: d\n", "", "", "in.yaml:7:3: error converting YAML to JSON: yaml: line 2: mapping values are not allowed in this context"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

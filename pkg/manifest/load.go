@@ -262,6 +262,9 @@ func checkText(name string, data []byte) error {
 		return fault(0, "UTF-16 text", "save the file as UTF-8")
 	}
 	if at := bytes.IndexByte(data, 0); at >= 0 {
+		if utf8.Valid(data) {
+			return fault(at, "a NUL byte (0x00), which no YAML or JSON has", "take it out; archives must be unpacked first")
+		}
 		return fault(at, "binary data, not YAML or JSON", "compressed charts and archives must be unpacked or rendered first")
 	}
 	if utf8.Valid(data) {

@@ -168,7 +168,8 @@ func TestReadRefusesWhatIsNotText(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"\xff\xfea":        "x:1:1: UTF-16 text",
-		"a: 1\nb: \x00\n":  "x:2:4: binary data, not YAML or JSON",
+		"a: 1\nb: \x00\n":  "x:2:4: a NUL byte (0x00), which no YAML or JSON has",
+		"\xfe\x00\xfe\x00": "x:1:2: binary data, not YAML or JSON",
 		"a: 1\nb: \xe9t\n": "x:2:4: invalid UTF-8",
 	} {
 		_, err := manifest.Read("x", []byte(in))

@@ -99,21 +99,33 @@ func descend(node *yaml.Node, path []string) (*yaml.Node, []string) {
 // yamlLine finds the line that a YAML error names.
 var yamlLine = regexp.MustCompile(`yaml: (?:unmarshal errors:\n\s+)?line (\d+):`)
 
-// Explain places an error of reading the document: at the line that YAML
-// names, or the document's first.
+// Explain places an error of reading the document: where it stops to be YAML,
+// else at what YAML names, or at the document's first line.
 func (d *Document) Explain(err error) error {
-	e := &report.InputError{Location: d.Location(d.FirstLine(), 0), Err: err}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		line, _ := strconv.Atoi(m[1])
-		e.Location = d.Location(line, 0)
-		e.Hint = "mend the YAML there; tabs cannot indent, and a text with \": \" or \" #\" needs quotes"
+	f, found := placeWords(d.Text, err.Error())
+	if !found {
+		f, found = placeSyntax(d.Text)
 	}
-	if at := strings.Index(string(d.Text), "{{"); at >= 0 {
-		line := strings.Count(string(d.Text[:at]), "\n")
-		e.Location = d.Location(line+1, at-strings.LastIndex(string(d.Text[:at]), "\n"))
-		e.Hint = "this is a template, not a manifest: render it first, as helm template does"
+	if !found {
+		f = syntaxFault{line: d.FirstLine(), column: 1, problem: readerWords(err), hint: "mend the YAML there"}
+		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
+			f.line, _ = strconv.Atoi(m[1])
+		}
 	}
-	return e
+	return &report.InputError{Location: d.Location(f.line, f.column), Err: &SyntaxError{err, f.problem, f.hint}, Hint: f.problem + ": " + f.hint}
+}
+
+// readerWords are those of an error of reading YAML, without the names of
+// functions and the line, which is told by its place.
+func readerWords(err error) string {
+	words := err.Error()
+	if i := strings.LastIndex(words, "yaml: "); i >= 0 {
+		words = words[i+len("yaml: "):]
+	}
+	if _, rest, ok := strings.Cut(words, ": "); ok && strings.HasPrefix(words, "line ") {
+		words = rest
+	}
+	return "no YAML: " + words
 }
 
 // ExplainAt places an error of the object that path leads to. Errors of JSON

@@ -41,7 +41,7 @@ func TestFaults(t *testing.T) {
 	t.Parallel()
 	const one = "cases:\n- {name: a, from: plaintext, to: svc/web.shop, expect: allow}\n"
 	tests := []struct{ name, text, want string }{
-		{"not YAML", header + "cases: [\n", `t.meshtest.yaml:3: yaml: line 3: did not find expected node content <mend the YAML there; tabs cannot indent, and a text with ": " or " #" needs quotes>`},
+		{"not YAML", header + "cases: [\n", `t.meshtest.yaml:3:8: yaml: line 3: did not find expected node content <the [ that opens here is not closed: write ] where it ends>`},
 		{"empty", "# nothing\n", `t.meshtest.yaml: the file has no test in it <it needs apiVersion: meshctl.dev/v1alpha1, kind: PolicyTest, and cases>`},
 		{"nothing at all", "", `t.meshtest.yaml: the file has no test in it <it needs apiVersion: meshctl.dev/v1alpha1, kind: PolicyTest, and cases>`},
 		{"another document", "apiVersion: v1\nkind: Service\nmetadata: {name: s, labels: {}}\n", `t.meshtest.yaml:1:1: PolicyTest s: cases is missing
