@@ -48,8 +48,8 @@ explain CODE tells what one means.
 Without --complete the manifests may be a part of what runs: what is not in them
 is a warning at most.
 
-Exit status: 0 nothing at or above --fail-on was found, 1 something was, 2 the
-manifests cannot be read.`,
+Exit status: 0 nothing at or above --fail-on was found, 1 something was, 2 a file
+or document cannot be read, whatever rules are chosen.`,
 		Example: `  meshctl analyze deploy/
   meshctl analyze --complete --profile strict -f deploy/ --mesh-config mesh.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -177,6 +177,15 @@ func (o *analyzeOptions) input(ctx context.Context) (analyze.Input, error) {
 
 // verdict turns findings into an exit status, the same in every format.
 func (o *analyzeOptions) verdict(findings []meshreport.Finding) error {
+	unread := 0
+	for _, f := range findings {
+		if f.Code == analyze.Unreadable {
+			unread++
+		}
+	}
+	if unread > 0 {
+		return fmt.Errorf("%s cannot be read (%s): what stands there was not analyzed", meshreport.Count(unread, "place"), analyze.Unreadable)
+	}
 	least := map[string]meshreport.Severity{"info": meshreport.Info, "warning": meshreport.Warning, "error": meshreport.Error, "none": meshreport.Error + 1}[o.failOn]
 	n := 0
 	for _, f := range findings {

@@ -107,7 +107,7 @@ func choose(rules []Rule, o Options) (map[string]bool, error) {
 	}
 	chosen := map[string]bool{}
 	for _, r := range rules {
-		chosen[r.Code] = !skip[r.Code] && (only[r.Code] || len(only) == 0 && o.Profile.has(r))
+		chosen[r.Code] = r.Code == Unreadable || !skip[r.Code] && (only[r.Code] || len(only) == 0 && o.Profile.has(r))
 	}
 	return chosen, nil
 }

@@ -1,8 +1,11 @@
 package analyze
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 
+	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
 )
@@ -23,12 +26,21 @@ func (p *Pass) Report(o *mesh.Object, path []string, format string, args ...any)
 
 // ReportCode is Report for a check that finds several codes.
 func (p *Pass) ReportCode(code string, o *mesh.Object, path []string, format string, args ...any) *Report {
-	r := p.add(code, origin(o), o.Locate(path...), fmt.Sprintf(format, args...))
-	r.object, r.namespace = o, o.Namespace
+	return p.add(code, origin(o), o.Locate(path...), fmt.Sprintf(format, args...)).of(o)
+}
+
+// of makes the finding one of an object.
+func (r *Report) of(o *mesh.Object) *Report {
+	r.object, r.namespace, r.Origin = o, o.Namespace, origin(o)
 	if o.Kind == "Namespace" {
 		r.namespace = o.Name
 	}
 	return r
+}
+
+// ReportFaultOf is ReportFault for an error of decoding an object.
+func (p *Pass) ReportFaultOf(code string, o *mesh.Object, fault *report.InputError) *Report {
+	return p.ReportFault(code, fault).of(o)
 }
 
 // ReportAt is Report for a place that is in no object.
@@ -44,7 +56,16 @@ func (p *Pass) ReportCodeAt(code, origin string, at report.Location, format stri
 // ReportFault reports an error of reading the files.
 func (p *Pass) ReportFault(code string, fault *report.InputError) *Report {
 	message := fault.Err.Error()
-	if fault.Hint != "" {
+	var syntax *manifest.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	switch {
+	case errors.As(fault, &syntax):
+		message = "the document cannot be read: " + syntax.Problem + "; " + syntax.WayOut
+	case errors.As(fault, &mismatch) && fault.Hint != "" && mismatch.Field != "":
+		message = mismatch.Field + ": " + fault.Hint
+	case errors.As(fault, &mismatch) && fault.Hint != "":
+		message = fault.Hint
+	case fault.Hint != "":
 		message += "; " + fault.Hint
 	}
 	return p.add(code, fault.Subject, fault.Location, message)

@@ -16,6 +16,11 @@ const (
 	Heuristic Confidence = "heuristic"
 )
 
+// Unreadable is the code of a file or document that cannot be read. Whatever
+// rules are chosen and whatever is suppressed, it is reported: what stands there
+// was not looked at.
+const Unreadable = "MSH0319"
+
 // Rule is one thing that may be wrong with a mesh.
 type Rule struct {
 	Code       string // "IST0101" or "MSH0108"

@@ -106,6 +106,9 @@ func (i *Inventory) suppress(reports []*Report, chosen map[string]bool, options 
 		inFile[s.Name] = append(inFile[s.Name], comments(s)...)
 	}
 	kept := slices.DeleteFunc(reports, func(r *Report) bool {
+		if r.Code == Unreadable {
+			return false
+		}
 		gone := false
 		for _, c := range inFile[r.File] {
 			if c.covers(r.Finding) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	"github.com/meshctl/meshctl/pkg/analyze"
+	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
 )
@@ -32,6 +33,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0316", Slug: "tab-indentation", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0317", Slug: "lost-indentation", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0318", Slug: "refused-value", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: analyze.Unreadable, Slug: "unreadable", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
 	}
 }
@@ -39,7 +41,7 @@ func Rules() []analyze.Rule {
 // unreadable reports what the files and the mesh could not be read for.
 func unreadable(p *analyze.Pass) {
 	for _, fault := range p.Faults {
-		p.ReportFault("IST0106", fault)
+		p.ReportFault(analyze.Unreadable, fault)
 	}
 	for _, problem := range p.Problems {
 		reportAll(p, problem)
@@ -49,7 +51,10 @@ func unreadable(p *analyze.Pass) {
 func reportAll(p *analyze.Pass, problem error) {
 	for _, fault := range faults(problem) {
 		var d *mesh.Defect
+		var syntax *manifest.SyntaxError
 		switch {
+		case errors.As(fault, &syntax):
+			p.ReportFault(analyze.Unreadable, fault)
 		case !errors.As(fault, &d):
 			p.ReportFault("IST0106", fault)
 		case d.Class == mesh.UnknownField:

@@ -1,6 +1,7 @@
 package hygiene
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // kubernetesKinds are those of Kubernetes that a mesh is made of.
@@ -60,7 +62,10 @@ func kubernetesFields(p *analyze.Pass, o *mesh.Object, into any) {
 	problems, err := strictjson.UnmarshalStrict(o.Text(), into, strictjson.DisallowUnknownFields)
 	if err != nil {
 		if _, workload := p.WorkloadOf(o); !workload && o.Kind != "Service" {
-			p.ReportCode("IST0106", o, nil, "cannot be read: %v", err)
+			document, at := o.Document()
+			var fault *report.InputError
+			errors.As(document.ExplainAt(o.Object, at, err), &fault)
+			p.ReportFaultOf("IST0106", o, fault)
 		}
 		return
 	}
