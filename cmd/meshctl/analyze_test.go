@@ -28,7 +28,7 @@ func TestAnalyzeStatus(t *testing.T) {
 		"error": write("error.yaml", head+"  rules: [{to: [{operation: {methods: [get]}}]}]\n"),
 		"info":  write("info.yaml", head+"  rules: [{from: [{source: {principals: ['*']}}]}]\n"),
 		"none":  write("none.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n"),
-		"cut": write("cut.yaml", head+"  rules: [{to: [}]\n"),
+		"cut":   write("cut.yaml", head+"  rules: [{to: [}]\n"),
 	}
 	cases := 0
 	for _, f := range findingFormats() {

@@ -27,7 +27,7 @@ func onlyVersion(kind string) string {
 func strange(p *analyze.Pass, o *mesh.Object) {
 	group, version, versioned := strings.Cut(o.APIVersion, "/")
 	if !versioned {
-		group = ""
+		group, version = "", o.APIVersion
 	}
 	at, snapshots := []string{"apiVersion"}, group == "security.istio.io" || group == "networking.istio.io"
 	kinds, served := kindsOf(group), istioGroups()[group]
@@ -39,6 +39,7 @@ func strange(p *analyze.Pass, o *mesh.Object) {
 		p.ReportCode("MSH0302", o, []string{"kind"}, "unknown kind %q of %s; %s", o.Kind, o.APIVersion, mesh.DidYouMean(o.Kind, kinds))
 	case served != nil && !slices.Contains(served, version):
 		p.ReportCode("MSH0302", o, at, "unknown version %q; expected %s/%s", o.APIVersion, group, strings.Join(served, ", "))
+	case served == nil && builtin(p, o, group, version):
 	case served == nil:
 		misspelt(p, o, group)
 	}
