@@ -212,11 +212,16 @@ func (s *Stream) holdsObjects() bool {
 		if err != nil && meansObjects(d.Text) {
 			return true
 		}
-		if err == nil && json.Unmarshal(text, &head) == nil && head.Kind != nil && head.APIVersion != nil {
+		if err == nil && json.Unmarshal(text, &head) == nil && (head.Kind != nil && head.APIVersion != nil || halfAnObject(text)) {
 			return true
 		}
 	}
 	return false
+}
+
+func halfAnObject(text []byte) bool {
+	missing := MissingHead(text)
+	return missing != "" && missing != Neither
 }
 
 // Read cuts data into documents like Split, and a document of several JSON

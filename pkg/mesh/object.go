@@ -102,17 +102,26 @@ type head struct {
 	Items []json.RawMessage `json:"items"`
 }
 
+// Half is what is meant as an object and lacks its kind or apiVersion: no
+// cluster takes it, and nothing reads it.
+type Half struct {
+	*Object
+	Missing string // "kind", "apiVersion" or manifest.Neither
+}
+
 // reader collects the objects of streams, those of Lists too.
 type reader struct {
 	decoder   manifest.Decoder
 	namespace string                               // of objects that name none
 	places    func(path ...string) report.Location // of the document that is read
 	objects   []*Object
+	halves    []*Half
 	problems  []error
 }
 
 func (r *reader) read(streams []*manifest.Stream) ([]*Object, error) {
 	for _, s := range streams {
+		objects, halves := len(r.objects), len(r.halves)
 		for d := range s.Documents {
 			document := &s.Documents[d]
 			text, err := r.decoder.JSON(document.Text)
@@ -122,6 +131,9 @@ func (r *reader) read(streams []*manifest.Stream) ([]*Object, error) {
 			}
 			r.places = document.Places()
 			r.object(document, text, nil)
+		}
+		if len(r.objects) == objects { // nothing beside them says that they are meant as objects
+			r.halves = append(r.halves[:halves], slices.DeleteFunc(slices.Clone(r.halves[halves:]), func(h *Half) bool { return h.Missing == manifest.Neither })...)
 		}
 	}
 	return r.objects, errors.Join(r.problems...)
@@ -137,6 +149,9 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 		return
 	}
 	if h.Kind == "" || h.APIVersion == "" {
+		if missing := manifest.MissingHead(text); missing != "" {
+			r.halves = append(r.halves, &Half{r.newObject(document, text, path, &h), missing})
+		}
 		return // not a Kubernetes object
 	}
 	if strings.HasSuffix(h.Kind, "List") && h.Items != nil {
@@ -145,6 +160,10 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 		}
 		return
 	}
+	r.objects = append(r.objects, r.newObject(document, text, path, &h))
+}
+
+func (r *reader) newObject(document *manifest.Document, text json.RawMessage, path []string, h *head) *Object {
 	o := &Object{
 		Object: report.Object{
 			APIVersion: h.APIVersion, Kind: h.Kind, Namespace: h.Metadata.Namespace, Name: h.Metadata.Name,
@@ -169,7 +188,7 @@ func (r *reader) object(document *manifest.Document, text json.RawMessage, path 
 	if o.Namespace == "" && !slices.Contains(clusterScoped(), h.Kind) {
 		o.Namespace, o.Implied = r.namespace, true
 	}
-	r.objects = append(r.objects, o)
+	return o
 }
 
 // clusterScoped are the kinds read here that have no namespace.

@@ -90,6 +90,7 @@ func Build(streams []*manifest.Stream, o Options) (*Snapshot, error) {
 type Inventory struct {
 	*Snapshot
 	Objects []*Object // all that have a kind, in the order of the files
+	Halves  []*Half   // what is meant as an object and is none
 	// Problems are of the type *report.InputError or joined of such; those that
 	// have a class wrap a *Defect.
 	Problems []error
@@ -118,7 +119,10 @@ func Survey(streams []*manifest.Stream, o Options) *Inventory {
 	if err != nil {
 		i.Problems = append(i.Problems, err)
 	}
-	i.Objects = slices.Clone(objects)
+	i.Objects, i.Halves = slices.Clone(objects), r.halves
+	for _, h := range r.halves {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s: it looks like an object and lacks %s: it is left out", h.Location, h.Missing))
+	}
 	kinds := slices.Concat(o.PodTemplates, KnownPodTemplates(), BuiltinPodTemplates())
 	for _, object := range s.keepLast(objects) {
 		if err := s.add(object, kinds); err != nil {

@@ -34,6 +34,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0317", Slug: "lost-indentation", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: "MSH0318", Slug: "refused-value", Severity: report.Error, Confidence: analyze.Certain},
 		{Code: analyze.Unreadable, Slug: "unreadable", Severity: report.Error, Confidence: analyze.Certain},
+		{Code: "MSH0321", Slug: "half-object", Severity: report.Error, Confidence: analyze.Certain, Check: halves},
 		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
 	}
 }

@@ -1,8 +1,6 @@
 package hygiene
 
 import (
-	"encoding/json"
-	"maps"
 	"slices"
 	"strings"
 
@@ -28,43 +26,6 @@ func duplicates(p *analyze.Pass) {
 			first[key] = o
 		}
 	}
-}
-
-// misplaced looks at the keys of Istio's objects outside of spec: those that
-// belong within, and those of metadata that lost their indentation.
-func misplaced(p *analyze.Pass) {
-	for _, o := range p.Objects {
-		var fields map[string]json.RawMessage
-		if o.Decode(&fields) != nil {
-			continue
-		}
-		if string(fields["metadata"]) == "null" && (fields["name"] != nil || fields["namespace"] != nil) {
-			p.ReportCode("MSH0317", o, []string{"metadata"}, "metadata is empty and its keys stand beside it: the indentation got lost. Indent them")
-			continue
-		}
-		stray := strayFields(fields)
-		if !isIstio(o) || stray == nil {
-			continue
-		}
-		if string(fields["spec"]) == "null" {
-			p.ReportCode("MSH0317", o, stray[:1], "spec is empty and its keys stand beside it: the indentation got lost. Indent them")
-			continue
-		}
-		for _, key := range stray {
-			p.Report(o, []string{key}, "%s stands beside spec, and nobody reads it there: put it into spec", key)
-		}
-	}
-}
-
-// strayFields are the keys of an object of Istio's that belong into spec.
-func strayFields(fields map[string]json.RawMessage) []string {
-	var stray []string
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		if !slices.Contains([]string{"apiVersion", "kind", "metadata", "spec", "status"}, key) {
-			stray = append(stray, key)
-		}
-	}
-	return stray
 }
 
 // versions finds old versions of Istio's API where there is v1. They are read

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -72,6 +73,9 @@ func kubernetesFields(p *analyze.Pass, o *mesh.Object, into any) {
 	for _, problem := range problems {
 		if m := unknownField.FindStringSubmatch(problem.Error()); m != nil {
 			path := strings.Split(listIndex.ReplaceAllString(m[1], ".$1"), ".")
+			if len(path) == 1 && slices.ContainsFunc(headKeys(), func(key string) bool { return strings.EqualFold(key, path[0]) }) {
+				continue // told of all objects
+			}
 			hint := ""
 			if near := mesh.Nearest(path[len(path)-1], fieldsAt(reflect.TypeOf(into), path[:len(path)-1])); near != "" {
 				hint = fmt.Sprintf("; did you mean %q?", near)
