@@ -31,12 +31,13 @@ type analyzeOptions struct {
 	fix, diff    bool
 	list         bool
 	format       formatFlag[[]meshreport.Finding]
+	rules        formatFlag[[]listedRule] // the same flag, with --list
 
 	options analyze.Options // profile to suppressions, understood
 }
 
 func newAnalyzeCmd(streams genericiooptions.IOStreams, runF func(context.Context, *analyzeOptions) error) *cobra.Command {
-	o := &analyzeOptions{streams: streams, format: formatFlag[[]meshreport.Finding]{formats: findingFormats()}}
+	o := &analyzeOptions{streams: streams, format: formatFlag[[]meshreport.Finding]{formats: findingFormats()}, rules: formatFlag[[]listedRule]{formats: ruleFormats()}}
 	cmd := &cobra.Command{
 		Use:   "analyze [FILE|DIRECTORY...]",
 		Short: "Find what is wrong with the manifests of a mesh",
@@ -73,7 +74,7 @@ or document cannot be read, whatever rules are chosen.`,
 	flags.StringVar(&o.failOn, "fail-on", "error", "least severity that makes the exit status 1: error, warning, info or none")
 	flags.BoolVar(&o.fix, "fix", false, "make the safe fixes in the files, and report what is left")
 	flags.BoolVar(&o.diff, "diff", false, "show what --fix would change, instead of findings")
-	flags.BoolVar(&o.list, "list", false, "list the rules of the profile, and look at nothing")
+	flags.BoolVar(&o.list, "list", false, "list the rules that would run, as table, json or yaml, and look at nothing")
 	o.format.register(flags)
 	for _, name := range []string{"only", "skip"} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(ruleNames(), cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -113,6 +114,10 @@ func (o *analyzeOptions) prepare(cmd *cobra.Command, args []string) error {
 			return usageError{err, cmd.CommandPath()}
 		}
 		o.options.Suppressions = append(o.options.Suppressions, s)
+	}
+	if o.list {
+		o.rules.asked, o.rules.force = o.format.asked, o.format.force
+		return o.rules.validate(cmd)
 	}
 	return o.format.validate(cmd)
 }

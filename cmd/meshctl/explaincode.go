@@ -157,20 +157,3 @@ func (r ruleAccount) markdown() string {
 	}
 	return strings.TrimRight(b.String(), "\n")
 }
-
-// listRules lists the rules that would run.
-func (o *analyzeOptions) listRules() error {
-	chosen, err := analyze.Choose(catalog.Rules(), o.options)
-	if err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, r := range chosen {
-		page, err := catalog.ReadPage(r.Code)
-		if err != nil {
-			return err
-		}
-		rows = append(rows, []string{r.Code, r.Severity.String(), string(r.Confidence), r.Slug, page.Title})
-	}
-	return printer.Table(o.streams.Out, []string{"CODE", "SEVERITY", "CONFIDENCE", "NAME", "MEANING"}, rows)
-}
