@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -101,7 +102,7 @@ func (o *analyzeOptions) prepare(cmd *cobra.Command, args []string) error {
 	if err := o.mesh.complete(cmd); err != nil {
 		return err
 	}
-	o.options = analyze.Options{Profile: analyze.Profile(o.profile), Only: o.only, Skip: o.skip, Namespace: o.mesh.namespace}
+	o.options = analyze.Options{Profile: analyze.Profile(o.profile), Only: o.only, Skip: o.skip, Namespace: o.mesh.namespace, Foreign: slices.Sorted(maps.Keys(catalog.OutOfScope()))}
 	if !slices.Contains(analyze.Profiles(), o.options.Profile) {
 		return usagef(cmd, "profile %q: expected baseline, strict or ci", o.profile)
 	}

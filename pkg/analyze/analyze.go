@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/meshctl/meshctl/internal/workers"
 	"github.com/meshctl/meshctl/pkg/report"
@@ -20,6 +19,9 @@ type Options struct {
 	Namespace string
 	// Suppressions of the command line or the settings.
 	Suppressions []Suppression
+	// Foreign are codes that other tools report, and no rule does: suppressions may
+	// name them.
+	Foreign []string
 }
 
 // Profile is a choice of rules.
@@ -66,7 +68,8 @@ func Analyze(ctx context.Context, rules []Rule, in Input, o Options) ([]report.F
 	for _, p := range passes {
 		reports = append(reports, p.reports...)
 	}
-	reports = inventory.suppress(reports, chosen, o.Suppressions)
+	s := &suppressing{Inventory: inventory, codes: codes{rules, o.Foreign}, known: known, chosen: chosen, options: o.Suppressions}
+	reports = s.suppress(reports)
 	inventory.fixes(reports)
 	var findings []report.Finding
 	for _, r := range reports {
@@ -86,16 +89,22 @@ func Choose(rules []Rule, o Options) ([]Rule, error) {
 
 // choose picks the codes to report.
 func choose(rules []Rule, o Options) (map[string]bool, error) {
+	known := codes{rules, o.Foreign}
 	named := func(names []string) (map[string]bool, error) {
-		codes := map[string]bool{}
+		found := map[string]bool{}
 		for _, name := range names {
-			i := slices.IndexFunc(rules, func(r Rule) bool { return strings.EqualFold(name, r.Code) || name == r.Slug })
-			if i < 0 {
-				return nil, fmt.Errorf("no rule %q", name)
+			r, err := known.named(name)
+			if err != nil {
+				return nil, err
 			}
-			codes[rules[i].Code] = true
+			found[r.Code] = true
 		}
-		return codes, nil
+		return found, nil
+	}
+	for _, s := range o.Suppressions {
+		if err := known.check(s.Code); err != nil {
+			return nil, fmt.Errorf("suppression of %q: %w", s.Origin, err)
+		}
 	}
 	only, err := named(o.Only)
 	if err != nil {

@@ -21,6 +21,8 @@ func labelled() []analyze.Rule {
 				if value, ok := o.Labels["old"]; ok {
 					r := p.Report(o, path, "the label old is %s", value).Because(o, nil, "of this namespace")
 					switch value {
+					case "hide":
+						r.Code = "MSH0003"
 					case "rename":
 						r.RenameKey(path, "new")
 					case "set":
@@ -36,6 +38,7 @@ func labelled() []analyze.Rule {
 				p.Report(o, nil, "a namespace")
 			}
 		}},
+		{Code: "MSH0003", Slug: "hides", Severity: report.Error, Confidence: analyze.Certain, Hides: true},
 		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
 	}
 }
@@ -50,7 +53,7 @@ func run(t *testing.T, text string, in analyze.Input, o analyze.Options) []repor
 	if err != nil {
 		t.Fatal(err)
 	}
-	in.Streams = []*manifest.Stream{s}
+	in.Streams, o.Foreign = []*manifest.Stream{s}, []string{"IST0143"}
 	findings, err := analyze.Analyze(context.Background(), labelled(), in, o)
 	if err != nil {
 		t.Fatal(err)
@@ -105,18 +108,33 @@ func TestSuppression(t *testing.T) {
 		o    analyze.Options
 		want string
 	}{
-		"on the line":    {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001 it must stay", 1), analyze.Options{}, ""},
-		"above the line": {strings.Replace(namespace("x"), "    \"old", "    # meshctl:ignore msh0001,MSH0002 it must stay\n    # and more\n    \"old", 1), analyze.Options{}, ""},
-		"no reason":      {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001", 1), analyze.Options{}, "MSH0001 MSH0320"},
-		"another line":   {"# meshctl:ignore MSH0001 it must stay\n" + namespace("x"), analyze.Options{}, "MSH0320 MSH0001"},
-		"not run":        {"# meshctl:ignore MSH0002 why not\n" + namespace("x"), analyze.Options{}, "MSH0001"},
-		"annotation":     {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"MSH0003,MSH0001\"}\n  labels", 1), analyze.Options{}, ""},
-		"all":            {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"*\"}\n  labels", 1), analyze.Options{}, ""},
-		"option":         {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh*"}}}, ""},
-		"other option":   {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh"}}}, "MSH0001"},
+		"on the line":            {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001 it must stay", 1), analyze.Options{}, ""},
+		"above the line":         {strings.Replace(namespace("x"), "    \"old", "    # meshctl:ignore msh0001,MSH0002 it must stay\n    # and more\n    \"old", 1), analyze.Options{}, ""},
+		"no reason":              {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001", 1), analyze.Options{}, "MSH0001 MSH0320"},
+		"another line":           {"# meshctl:ignore MSH0001 it must stay\n" + namespace("x"), analyze.Options{}, "MSH0320 MSH0001"},
+		"not run":                {"# meshctl:ignore MSH0002 why not\n" + namespace("x"), analyze.Options{}, "MSH0001"},
+		"annotation":             {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"IST0143,MSH0001\"}\n  labels", 1), analyze.Options{}, ""},
+		"all":                    {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"*\"}\n  labels", 1), analyze.Options{}, ""},
+		"name":                   {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore old-label it must stay", 1), analyze.Options{}, ""},
+		"pattern":                {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH00* it must stay", 1), analyze.Options{}, ""},
+		"blanks":                 {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0002, MSH0001 it must stay", 1), analyze.Options{}, ""},
+		"no such code":           {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001,MSH001 it must stay", 1), analyze.Options{}, "MSH0320"},
+		"no such codes":          {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH9* it must stay", 1), analyze.Options{}, "MSH0001 MSH0320"},
+		"no such code annotated": {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"MSH01,MSH0001\"}\n  labels", 1), analyze.Options{}, "MSH0320"},
+		"not looked at":          {strings.Replace(namespace("hide"), "  name", "  # meshctl:ignore MSH0001 it must stay\n  name", 1), analyze.Options{}, "MSH0003"},
+		"another object":         {strings.Replace(namespace("hide"), "  name", "  # meshctl:ignore MSH0001 it must stay\n  name", 1) + "---\n# meshctl:ignore MSH0001 it must stay\n" + strings.Replace(namespace("x"), "old", "new", 1), analyze.Options{}, "MSH0003 MSH0320"},
+		"pattern option":         {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "msh*", Origin: "Namespace sh*"}}}, ""},
+		"option":                 {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh*"}}}, ""},
+		"other option":           {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh"}}}, "MSH0001"},
 	} {
 		if got := codes(run(t, tt.text, analyze.Input{}, tt.o)); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	for code, want := range map[string]string{"MSH001": `no rule "MSH001"`, "MSH9*": `no rule's code is like "MSH9*"`, "MSH032": `did you mean "MSH0320"?`} {
+		_, err := analyze.Analyze(context.Background(), labelled(), analyze.Input{}, analyze.Options{Suppressions: []analyze.Suppression{{Code: code, Origin: "*"}}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("suppression of %s: %v, want %s", code, err, want)
 		}
 	}
 	for _, text := range []string{"", "MSH0001", "=Pod a", "MSH0001=", "MSH0001=[", "x"} {

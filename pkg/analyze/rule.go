@@ -30,6 +30,9 @@ type Rule struct {
 	// Strict rules ask for more than correctness: they run in the profile strict
 	// only, or where their name is given.
 	Strict bool
+	// Hides tells that what has such a finding is not seen by all rules: what they
+	// would find there is not known.
+	Hides bool
 	// Check reports what it finds. It is nil for a code that the check of another
 	// rule of its package reports.
 	Check func(*Pass)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
 )
 
@@ -25,7 +26,7 @@ const suppressComment = "meshctl:ignore"
 
 // Suppression takes findings out.
 type Suppression struct {
-	Code   string // or "*"
+	Code   string // or a rule's name, or a pattern such as "MSH01*" or "*"
 	Origin string // a pattern (path.Match) of "Kind name.namespace", as istioctl takes it, or "Kind namespace/name"
 }
 
@@ -38,8 +39,8 @@ func ParseSuppression(text string) (Suppression, error) {
 	return Suppression{code, origin}, nil
 }
 
-func (s Suppression) covers(f report.Finding) bool {
-	if s.Code != "*" && !strings.EqualFold(s.Code, f.Code) {
+func (s Suppression) covers(f report.Finding, rule Rule) bool {
+	if !rule.is(s.Code) {
 		return false
 	}
 	peer := f.Origin
@@ -79,8 +80,7 @@ func comments(s *manifest.Stream) []*comment {
 			continue
 		}
 		c := &comment{at: report.Location{File: s.Name, Line: i + 1, Column: len(before) + 1}, lines: [2]int{i + 1, i + 1}}
-		codes, reason, _ := strings.Cut(strings.TrimSpace(after), " ")
-		c.codes, c.reason = strings.Split(codes, ","), strings.TrimSpace(reason)
+		c.codes, c.reason = codesAndReason(after)
 		if strings.TrimSpace(before) == "" {
 			next := i + 1
 			for next < len(lines) && strings.HasPrefix(strings.TrimSpace(lines[next]), "#") {
@@ -93,63 +93,145 @@ func comments(s *manifest.Stream) []*comment {
 	return all
 }
 
-func (c *comment) covers(f report.Finding) bool {
-	return c.reason != "" && f.File == c.at.File && (f.Line == c.lines[0] || f.Line == c.lines[1]) &&
-		slices.ContainsFunc(c.codes, func(code string) bool { return strings.EqualFold(code, f.Code) })
+// codesAndReason reads "CODE,CODE reason"; blanks may follow the commas.
+func codesAndReason(text string) (all []string, reason string) {
+	list, reason, _ := strings.Cut(strings.TrimSpace(text), " ")
+	for strings.HasSuffix(list, ",") && reason != "" {
+		next, rest, _ := strings.Cut(strings.TrimSpace(reason), " ")
+		list, reason = list+next, rest
+	}
+	return strings.Split(strings.TrimSuffix(list, ","), ","), strings.TrimSpace(reason)
+}
+
+func (c *comment) covers(f report.Finding, rule Rule) bool {
+	return c.reason != "" && f.File == c.at.File && (f.Line == c.lines[0] || f.Line == c.lines[1]) && slices.ContainsFunc(c.codes, rule.is)
+}
+
+// suppressing is the taking out of findings.
+type suppressing struct {
+	*Inventory
+	codes   codes
+	known   map[string]Rule // all, by code
+	chosen  map[string]bool
+	options []Suppression
+
+	inFile map[string][]*comment
 }
 
 // suppress takes out the findings that comments, annotations or options
-// suppress, and reports the comments on the chosen codes that suppress nothing.
-func (i *Inventory) suppress(reports []*Report, chosen map[string]bool, options []Suppression) []*Report {
-	inFile := map[string][]*comment{}
-	for _, s := range i.Streams {
-		inFile[s.Name] = append(inFile[s.Name], comments(s)...)
+// suppress, and reports the comments on the chosen codes that suppress nothing,
+// and the codes that there are not.
+func (s *suppressing) suppress(reports []*Report) []*Report {
+	s.inFile = map[string][]*comment{}
+	for _, stream := range s.Streams {
+		s.inFile[stream.Name] = append(s.inFile[stream.Name], comments(stream)...)
 	}
-	kept := slices.DeleteFunc(reports, func(r *Report) bool {
-		if r.Code == Unreadable {
-			return false
-		}
-		gone := false
-		for _, c := range inFile[r.File] {
-			if c.covers(r.Finding) {
-				gone, c.used = true, true
-			}
-		}
-		return gone || r.annotated() || slices.ContainsFunc(options, func(s Suppression) bool { return s.covers(r.Finding) })
-	})
-	for _, s := range i.Streams {
-		for _, c := range inFile[s.Name] {
-			if !c.used && c.isAbout(chosen) {
-				kept = append(kept, &Report{Finding: c.complain()})
+	hidden := s.hidden(reports)
+	kept := slices.DeleteFunc(reports, s.takesOut)
+	for _, stream := range s.Streams {
+		for _, c := range s.inFile[stream.Name] {
+			if message := s.complaint(c, hidden); message != "" {
+				kept = append(kept, &Report{Finding: report.Finding{Code: UnusedSuppression, Severity: report.Warning, Location: c.at, Message: message}})
 			}
 		}
 	}
-	return kept
+	return append(kept, s.annotations()...)
 }
 
-// isAbout tells whether any code of the comment is chosen, or none is readable.
-func (c *comment) isAbout(chosen map[string]bool) bool {
-	return c.reason == "" || slices.ContainsFunc(c.codes, func(code string) bool { return chosen[strings.ToUpper(code)] })
-}
-
-// complain says what is wrong with a comment that suppresses nothing.
-func (c *comment) complain() report.Finding {
-	message := fmt.Sprintf("this comment suppresses %s, which is not found here: take it away", strings.Join(c.codes, ", "))
-	if c.codes[0] == "" || c.reason == "" {
-		message = fmt.Sprintf("expected \"# %s CODE reason\": a suppression without a reason counts for nothing", suppressComment)
-	}
-	return report.Finding{Code: UnusedSuppression, Severity: report.Warning, Location: c.at, Message: message}
-}
-
-// annotated tells whether the object's annotation suppresses the finding.
-func (r *Report) annotated() bool {
-	if r.object == nil {
+// takesOut tells whether anything suppresses a finding.
+func (s *suppressing) takesOut(r *Report) bool {
+	if r.Code == Unreadable {
 		return false
 	}
-	for code := range strings.SplitSeq(r.object.Annotations[suppressAnnotation], ",") {
-		if code = strings.TrimSpace(code); code == "*" || strings.EqualFold(code, r.Code) {
-			return true
+	gone, rule := false, s.known[r.Code]
+	for _, c := range s.inFile[r.File] {
+		if c.covers(r.Finding, rule) {
+			gone, c.used = true, true
 		}
 	}
-	return false
+	return gone || slices.ContainsFunc(r.annotated(), rule.is) ||
+		slices.ContainsFunc(s.options, func(o Suppression) bool { return o.covers(r.Finding, rule) })
+}
+
+// hidden finds the documents that not all rules saw, and returns the test for a
+// place in one of them.
+func (s *suppressing) hidden(reports []*Report) func(report.Location) bool {
+	all := false
+	lines := map[string][]int{} // of findings that hide what is there, by file
+	for _, r := range reports {
+		if s.known[r.Code].Hides {
+			all = all || r.Code == Unreadable
+			lines[r.File] = append(lines[r.File], r.Line)
+		}
+	}
+	begins := map[string][]int{} // of documents, by file
+	for _, stream := range s.Streams {
+		for i := range stream.Documents {
+			begins[stream.Name] = append(begins[stream.Name], stream.Documents[i].Line)
+		}
+	}
+	document := func(file string, line int) int {
+		n, exact := slices.BinarySearch(begins[file], line)
+		if exact {
+			return n
+		}
+		return n - 1
+	}
+	return func(at report.Location) bool {
+		return all || slices.ContainsFunc(lines[at.File], func(line int) bool { return document(at.File, line) == document(at.File, at.Line) })
+	}
+}
+
+// complaint says what is wrong with a comment, "" for nothing.
+func (s *suppressing) complaint(c *comment, hidden func(report.Location) bool) string {
+	if c.codes[0] == "" || c.reason == "" {
+		return fmt.Sprintf("expected \"# %s CODE reason\": a suppression without a reason counts for nothing", suppressComment)
+	}
+	for _, code := range c.codes {
+		if err := s.codes.check(code); err != nil {
+			return fmt.Sprintf("this comment suppresses what there is not: %v", err)
+		}
+	}
+	if c.used || hidden(c.at) || !s.runs(c.codes) {
+		return ""
+	}
+	return fmt.Sprintf("this comment suppresses %s, which is not found here: take it away", strings.Join(c.codes, ", "))
+}
+
+// runs tells whether a rule of the codes is chosen.
+func (s *suppressing) runs(patterns []string) bool {
+	return slices.ContainsFunc(s.codes.rules, func(r Rule) bool { return s.chosen[r.Code] && slices.ContainsFunc(patterns, r.is) })
+}
+
+// annotations reports the codes of objects' annotations that there are not.
+func (s *suppressing) annotations() []*Report {
+	var all []*Report
+	for _, o := range s.Objects {
+		for _, code := range annotatedCodes(o) {
+			if err := s.codes.check(code); err != nil {
+				f := report.Finding{Code: UnusedSuppression, Severity: report.Warning, Location: o.Locate("metadata", "annotations", suppressAnnotation)}
+				f.Message = fmt.Sprintf("the annotation suppresses what there is not: %v", err)
+				all = append(all, (&Report{Finding: f}).of(o))
+			}
+		}
+	}
+	return all
+}
+
+// annotated are the codes that the object's annotation suppresses.
+func (r *Report) annotated() []string {
+	if r.object == nil {
+		return nil
+	}
+	return annotatedCodes(r.object)
+}
+
+func annotatedCodes(o *mesh.Object) []string {
+	var all []string
+	for code := range strings.SplitSeq(o.Annotations[suppressAnnotation], ",") {
+		if code = strings.TrimSpace(code); code != "" {
+			all = append(all, code)
+		}
+	}
+	return all
 }
