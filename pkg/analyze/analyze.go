@@ -69,7 +69,7 @@ func Analyze(ctx context.Context, rules []Rule, in Input, o Options) ([]report.F
 		reports = append(reports, p.reports...)
 	}
 	s := &suppressing{Inventory: inventory, codes: codes{rules, o.Foreign}, known: known, chosen: chosen, options: o.Suppressions}
-	reports = s.suppress(reports)
+	reports = alone(s.suppress(reports), known, chosen)
 	inventory.fixes(reports)
 	var findings []report.Finding
 	for _, r := range reports {
@@ -129,4 +129,19 @@ func (p Profile) has(r Rule) bool {
 		return !r.Strict && r.Confidence != Heuristic
 	}
 	return !r.Strict
+}
+
+// alone leaves, of the findings of a place that one of a rule says all about,
+// that one.
+func alone(reports []*Report, rules map[string]Rule, chosen map[string]bool) []*Report {
+	told := map[report.Location]string{}
+	for _, r := range reports {
+		if rules[r.Code].Alone && chosen[r.Code] {
+			told[r.Location] = r.Code
+		}
+	}
+	return slices.DeleteFunc(reports, func(r *Report) bool {
+		code, found := told[r.Location]
+		return found && r.Code != code && r.Code != Unreadable
+	})
 }

@@ -33,6 +33,9 @@ type Rule struct {
 	// Hides tells that what has such a finding is not seen by all rules: what they
 	// would find there is not known.
 	Hides bool
+	// Alone tells that with such a finding nothing else is worth saying of the
+	// same place: what stands there is not what will.
+	Alone bool
 	// Check reports what it finds. It is nil for a code that the check of another
 	// rule of its package reports.
 	Check func(*Pass)

@@ -185,6 +185,7 @@ func (s *syntaxSearch) place(at int) (line, column int) {
 }
 
 var (
+	marks      = regexp.MustCompile(`\{\{|\$\{\w+\}`) // of templates
 	conflict   = regexp.MustCompile(`^(?:<{7}|={7}|>{7}|\|{7})(?: |\n|$)`)
 	afterQuote = regexp.MustCompile(`["'] *$`)
 	keyLine    = regexp.MustCompile(`^ *[\w./-]+:(?:\s|$)`)
@@ -200,9 +201,12 @@ func (s *syntaxSearch) cause(n, begin, at int) syntaxFault {
 	indents := strings.TrimSpace(before) == ""
 	above := s.above(n)
 	switch c := rest[0]; {
-	case strings.Contains(line, "{{"):
-		f.column = strings.Index(line, "{{") + 1
+	case marks.MatchString(line):
+		f.column = marks.FindStringIndex(line)[0] + 1
 		f.problem, f.hint = unrendered.problem, unrendered.hint
+		if line[f.column-1] == '$' {
+			f.hint = "put the values in first, as envsubst does"
+		}
 	case conflict.MatchString(line):
 		f.column = 1
 		f.problem, f.hint = "a merge conflict is left in the file", "resolve it: keep one side, and take the lines of <, = and > away"

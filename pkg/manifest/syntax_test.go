@@ -38,6 +38,7 @@ func TestExplain(t *testing.T) {
 		"a:\n  <<: 3\n":                       "2:3 << takes over",
 		"{a: b}: c\n":                         "1:1 the key of a mapping cannot be",
 		"a: {{ .Values.a }}\n":                "1:4 this is a template",
+		"{a: ${A}}\n":                         "1:5 this is a template",
 		"{{- if .Values.a }}\na: b\n{{- end }}\n": "1:1 this is a template",
 		"a: |\n  {{ .x }}\nb: c: d\n":             `3:5 ": " begins the value`,
 		"a: - b: c\n":                             "1:4 a list cannot begin on the line",

@@ -157,5 +157,9 @@ func wrongWord(o *Object, text json.RawMessage, enum protoreflect.EnumDescriptor
 		words = append(words, string(enum.Values().Get(i).Name()))
 	}
 	slices.Sort(words)
-	return o.fault(path, DidYouMean(word, words), fmt.Errorf("%s: %q is none of %s", strings.Join(path, "."), word, strings.Join(words, ", ")))
+	hint := ""
+	if nearest(word, words) != nil {
+		hint = DidYouMean(word, words)
+	}
+	return o.fault(path, hint, fmt.Errorf("%s: %q is none of %s", strings.Join(path, "."), word, strings.Join(words, ", ")))
 }

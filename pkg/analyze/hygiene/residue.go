@@ -3,6 +3,7 @@ package hygiene
 import (
 	"bytes"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,48 +12,121 @@ import (
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
+// The marks of templates. Those of which parts may stand in a text by chance
+// need one that is written as people write placeholders.
+var (
+	braced      = regexp.MustCompile(`\{\{|\$\{[A-Za-z_][\w.:-]*\}|%\([A-Za-z_]\w*\)[sd]`)
+	dollar      = regexp.MustCompile(`(?:^|[/.:@-])(\$[A-Z][A-Z0-9_]+)(?:$|[/.:@-])`)
+	placeholder = regexp.MustCompile(`^<[A-Za-z][\w .-]*>$|(?:^|[^?P\w])(<[A-Z][A-Z0-9_-]+>)`)
+)
+
 // residues finds what a template left in documents that can be read all the
-// same: in names and labels, in images, and in the specs of Istio's kinds. Other
-// texts may have braces that are meant.
+// same. Texts that programs read for themselves may have such marks.
 func residues(p *analyze.Pass) {
 	for _, o := range p.Objects {
-		if !bytes.Contains(o.Text(), []byte("{{")) {
+		if !marked(o.Text()) {
 			continue
 		}
-		if path := residueOf(o); path != nil {
-			p.ReportCode("MSH0306", o, path, "this is a template that nobody rendered: render it first, as helm template does")
+		var tree map[string]any
+		if o.Decode(&tree) != nil {
+			continue
+		}
+		w := residueWalk{pass: p, object: o, excepted: exceptions(o)}
+		for _, key := range lookedAt(o) {
+			w.walk(tree[key], []string{key})
+		}
+		path, ok := template(o)
+		if ok && path == nil {
+			path = []string{"spec"} // a Pod
+		}
+		if ok {
+			w.walk(descend(tree, path), path)
 		}
 	}
 }
 
-// residueOf is the way to the first text of an object that a template left; nil
-// for none.
-func residueOf(o *mesh.Object) []string {
-	var tree map[string]any
-	if o.Decode(&tree) != nil {
-		return nil
-	}
-	if metadata, ok := tree["metadata"].(map[string]any); ok {
-		delete(metadata, "annotations")
-		if path := braces(metadata, []string{"metadata"}); path != nil {
-			return path
+// marked tells of the text of an object, quick, whether to look closer: JSON
+// writes < in another way.
+func marked(text []byte) bool {
+	for _, mark := range []string{"{{", "$", `\u003c`, "<", "%("} {
+		if bytes.Contains(text, []byte(mark)) {
+			return true
 		}
 	}
-	if isIstio(o) && o.Kind != "EnvoyFilter" && o.Kind != "WasmPlugin" {
-		return braces(tree["spec"], []string{"spec"})
+	return false
+}
+
+// lookedAt are the keys of an object under which no text has the marks of
+// templates by right.
+func lookedAt(o *mesh.Object) []string {
+	group := analyze.Group(o)
+	_, own := builtinKinds()[group]
+	switch _, runs := template(o); {
+	case runs, slices.Contains([]string{"ConfigMap", "Secret", "CustomResourceDefinition"}, o.Kind):
+		return []string{"metadata"}
+	case isIstio(o) && group != "install.istio.io" && o.Kind != "EnvoyFilter" && o.Kind != "WasmPlugin":
+		return []string{"metadata", "spec"}
+	case own:
+		return []string{"metadata", "spec", "subjects", "roleRef"}
 	}
-	path, ok := template(o)
-	if !ok {
-		return nil
+	return []string{"metadata"}
+}
+
+// exceptions are the keys whose values are a program's: of containers, what runs
+// in them; of routes, what they answer and compare.
+func exceptions(o *mesh.Object) []string {
+	all := []string{"annotations", "regex", "body", "expression"}
+	if _, runs := template(o); runs {
+		all = append(all, "command", "args", "env", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "subPathExpr")
 	}
-	path = slices.Concat(path, []string{"spec", "containers"})
-	containers, _ := descend(tree, path).([]any)
-	for i := range containers {
-		if at := slices.Concat(path, []string{strconv.Itoa(i), "image"}); braces(descend(containers[i], []string{"image"}), at) != nil {
-			return at
+	return all
+}
+
+// residueWalk looks for marks in the texts of an object.
+type residueWalk struct {
+	pass     *analyze.Pass
+	object   *mesh.Object
+	excepted []string
+}
+
+func (w residueWalk) walk(tree any, path []string) {
+	switch node := tree.(type) {
+	case string:
+		if mark := residueIn(node); mark != "" {
+			w.pass.ReportCode("MSH0306", w.object, path, "%s is of a template that nobody rendered: %s", mark, wayOut(mark))
+		}
+	case []any:
+		for i, item := range node {
+			w.walk(item, append(path[:len(path):len(path)], strconv.Itoa(i)))
+		}
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(node)) {
+			if !slices.Contains(w.excepted, key) {
+				w.walk(node[key], append(path[:len(path):len(path)], key))
+			}
 		}
 	}
-	return nil
+}
+
+// residueIn is the mark of a template in a text; "" for none.
+func residueIn(text string) string {
+	if mark := braced.FindString(text); mark != "" {
+		return mark
+	}
+	if m := dollar.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return strings.TrimLeft(placeholder.FindString(text), `/.:@-="' `)
+}
+
+func wayOut(mark string) string {
+	switch mark[0] {
+	case '{':
+		return "render it first, as helm template does"
+	case '<':
+		return "write what it stands for"
+	}
+	return "put the value in first, as envsubst does"
 }
 
 // descend is the value that map keys lead to; nil if there is none.
@@ -64,32 +138,9 @@ func descend(tree any, path []string) any {
 	return tree
 }
 
-// braces is the way to the first text with the braces of a template.
-func braces(tree any, path []string) []string {
-	switch node := tree.(type) {
-	case string:
-		if strings.Contains(node, "{{") {
-			return path
-		}
-	case []any:
-		for i, item := range node {
-			if found := braces(item, slices.Concat(path, []string{strconv.Itoa(i)})); found != nil {
-				return found
-			}
-		}
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(node)) {
-			if found := braces(node[key], slices.Concat(path, []string{key})); found != nil {
-				return found
-			}
-		}
-	}
-	return nil
-}
-
 // template is the way to an object's pod template; false if it has none.
 func template(o *mesh.Object) (path []string, ok bool) {
-	for _, t := range mesh.BuiltinPodTemplates() {
+	for _, t := range slices.Concat(mesh.BuiltinPodTemplates(), mesh.KnownPodTemplates()) {
 		if t.Group == analyze.Group(o) && t.Kind == o.Kind {
 			return t.Path, true
 		}

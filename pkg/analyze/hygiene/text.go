@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"regexp"
 	"strings"
-	"sync"
 
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/manifest"
@@ -14,7 +13,6 @@ import (
 // What pages of the web and word processors make of YAML.
 var (
 	curly    = regexp.MustCompile(`(?:^\s*(?:- )*(?:[\w./-]+:)?\s*|[\[{,]\s*(?:[\w./-]+:\s*)?)([“”„‘’][^“”„‘’,\]}\n]*[“”‘’]?)`)
-	residue  = regexp.MustCompile(`\{\{-?\s*[.$(a-z]`)
 	leadTabs = regexp.MustCompile(`^ *(\t[\t ]*)`)
 	opening  = regexp.MustCompile(`(?:^|[:-]\s+)(?:[&!]\S+\s+)*[|>][-+0-9]*\s*(?:#.*)?$`)
 )
@@ -36,14 +34,10 @@ func pasted(p *analyze.Pass) {
 // pastedDocument looks at the lines of a document, but for those of texts in
 // block form, where anything may stand.
 func pastedDocument(p *analyze.Pass, s *manifest.Stream, d *manifest.Document) {
-	if !bytes.ContainsAny(d.Text, "“”„‘’\u00a0\t{") {
+	if !bytes.ContainsAny(d.Text, "“”„‘’\u00a0\t") {
 		return
 	}
-	broken := sync.OnceValue(func() bool { // a template that YAML can read is somebody's text
-		_, err := new(manifest.Decoder).JSON(d.Text)
-		return err != nil
-	})
-	told, start, block := false, 0, -1
+	start, block := 0, -1
 	for n, line := range strings.SplitAfter(string(d.Text), "\n") {
 		l := pastedLine{pass: p, stream: s, document: d, number: n + 1, start: start, text: line}
 		start += len(line)
@@ -57,10 +51,6 @@ func pastedDocument(p *analyze.Pass, s *manifest.Stream, d *manifest.Document) {
 			block = indent
 		}
 		l.look()
-		if at := residue.FindStringIndex(line); at != nil && !told && broken() {
-			told = true
-			l.report("MSH0306", at[0], "this is a template that nobody rendered: render it first, as helm template does")
-		}
 	}
 }
 
