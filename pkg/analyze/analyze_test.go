@@ -153,8 +153,10 @@ func TestSuppression(t *testing.T) {
 func TestFix(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ label, old, new string }{
-		{"rename", `"old": rename`, `new: rename`},
-		{"set", `"old": set`, `new: 'done: yes'`},
+		{"rename", `"old": rename`, `"new": rename`},
+		{"set", `"old": set`, `"new": 'done: yes'`},
+		{"'set'", `"old": 'set'`, `"new": 'done: yes'`},
+		{`"set"`, `"old": "set"`, `"new": "done: yes"`},
 		{"remove", "    \"old\": remove\n", ""},
 	} {
 		for _, ends := range []string{"\n", "\r\n"} {

@@ -58,7 +58,11 @@ func (c change) apply(document *manifest.Document, text []byte, path []string) (
 		if !found {
 			return nil, "", fmt.Errorf("%s cannot be renamed in place", name)
 		}
-		return slices.Concat(text[:start], []byte(c.key), text[end:]), fmt.Sprintf("rename %s to %s", name, c.key), nil
+		key, quoted := manifest.Requoted(string(text[start:end]), c.key)
+		if !quoted {
+			key = c.key
+		}
+		return slices.Concat(text[:start], []byte(key), text[end:]), fmt.Sprintf("rename %s to %s", name, c.key), nil
 	}
 	var decoder manifest.Decoder
 	before, err := decoder.Tree(text)

@@ -222,6 +222,12 @@ func (e *editing) replaceValue(node *yaml.Node, tree, before, after any, path []
 	if node.Kind == yaml.AliasNode {
 		e.dropped[node] = true
 	}
+	if quotes := e.skipProperties(start); node.Kind == yaml.ScalarNode && quotes < end {
+		if text, ok := Requoted(string(e.text[quotes:end]), value); ok {
+			e.replace(quotes, end, text)
+			return nil
+		}
+	}
 	if e.inFlow(node) || isFlow(e.root) {
 		e.replace(start, end, e.flow(value, e.isJSON()))
 		return nil

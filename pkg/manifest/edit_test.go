@@ -76,6 +76,11 @@ func TestEdit(t *testing.T) {
 	}{
 		{"nothing", "a: 1 # one\n", func(map[string]any) {}, "a: 1 # one\n"},
 		{"scalar keeps its comment", "a: 1 # one\nb: 2\n", set("x", "a"), "a: x # one\nb: 2\n"},
+		{"single quotes stay", "a: 'it''s' # one\n", set("it's x", "a"), "a: 'it''s x' # one\n"},
+		{"double quotes stay", "a: {b: \"x\"}\n", set("a\"\\<\u00e9\n", "a", "b"), "a: {b: \"a\\\"\\\\<é\\n\"}\n"},
+		{"single quotes that cannot hold the value", "a: 'x'\nb: 1\n", set("x\ty", "a"), "a: \"x\\ty\"\nb: 1\n"},
+		{"quotes behind an anchor", "a: &x 'x'\nb: 1\n", set("y", "a"), "a: &x 'y'\nb: 1\n"},
+		{"no quotes where they are needed", "a: x\n", set("y", "a"), "a: \"y\"\n"},
 		{"new key goes to the end", "# top\na:\n  b: 1\n\n# about c\nc: 2\n", set("v", "a", "z"), "# top\na:\n  b: 1\n  z: v\n\n# about c\nc: 2\n"},
 		{"map for nothing", "a:\nb: 1\n", set("v", "a", "z"), "a:\n  z: v\nb: 1\n"},
 		{"key removed with its lines", "a: 1\nb:\n  c: 1\n  # inside\n  d: 2\ne: 3\n", drop("b"), "a: 1\ne: 3\n"},
