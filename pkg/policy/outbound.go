@@ -252,21 +252,3 @@ func (c *Cluster) describe(tls bool, e mesh.Endpoint) string {
 	}
 	return "the endpoint's port is DISABLE"
 }
-
-// causes are the DestinationRules that decide about TLS.
-func (c *Cluster) causes() []Cause {
-	if c.Rule == nil || c.Settings == nil {
-		return nil
-	}
-	for _, r := range c.Rule.Rules {
-		for i, subset := range r.Spec.Subsets {
-			if subset.GetName() == c.Subset && c.Subset != "" && subset.GetTrafficPolicy() != nil {
-				return []Cause{causeOf(r.Object, "spec", "subsets", fmt.Sprint(i))}
-			}
-		}
-	}
-	if c.Rule.From == nil {
-		return nil
-	}
-	return []Cause{causeOf(c.Rule.From.Object, "spec", "trafficPolicy")}
-}
