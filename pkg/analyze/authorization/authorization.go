@@ -54,6 +54,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0136", Slug: "host-rule-evaded", Severity: report.Warning, Confidence: certain},
 		{Code: "MSH0137", Slug: "header-rule-line-split", Severity: report.Warning, Confidence: certain},
 		{Code: "MSH0138", Slug: "tcp-deny-after-banner", Severity: report.Info, Confidence: certain, Strict: true, Check: banners},
+		{Code: "MSH0140", Slug: "target-without-waypoint", Severity: report.Error, Confidence: inventory, Check: unenforced},
 	}
 }
 
