@@ -31,6 +31,7 @@ type inputFlags struct {
 	selector  string
 	recursive bool
 	verbose   bool
+	whole     bool // what is no object by itself is left out (manifest.Loader)
 
 	picks labels.Selector // selector, parsed; nil picks all
 }
@@ -66,7 +67,7 @@ func (f *inputFlags) complete(cmd *cobra.Command, args []string) error {
 // load reads the input. With an error of files there is what could be read, too
 // (manifest.Faults).
 func (f *inputFlags) load(ctx context.Context, stdin io.Reader, warn io.Writer) ([]*manifest.Stream, error) {
-	loader := manifest.Loader{Stdin: stdin, Fetch: fetch, Build: buildKustomization, Recursive: f.recursive}
+	loader := manifest.Loader{Stdin: stdin, Fetch: fetch, Build: buildKustomization, Recursive: f.recursive, Whole: f.whole}
 	loaded, faults := loader.Load(ctx, f.filenames)
 	if f.kustomize != "" {
 		built, err := loader.LoadKustomization(f.kustomize)
@@ -75,7 +76,17 @@ func (f *inputFlags) load(ctx context.Context, stdin io.Reader, warn io.Writer) 
 		}
 		loaded.Streams = append(loaded.Streams, built.Streams...)
 	}
-	return loaded.Streams, errors.Join(faults, f.listSkipped(warn, loaded.Skipped))
+	return loaded.Streams, errors.Join(faults, noteCharts(warn, loaded.Charts), f.listSkipped(warn, loaded.Skipped))
+}
+
+// noteCharts says that what is in charts was not looked at.
+func noteCharts(warn io.Writer, charts []string) error {
+	for _, dir := range charts {
+		if _, err := fmt.Fprintf(warn, "note: %s is a Helm chart, and its templates are left out: render them first, as helm template does\n", dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // listSkipped names the files that hold no objects, if asked for.

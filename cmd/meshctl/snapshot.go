@@ -37,6 +37,7 @@ type snapshotFlags struct {
 func (f *snapshotFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	f.input.register(flags)
+	f.input.whole = true
 	flags.StringVar(&f.meshConfig, "mesh-config", "", "mesh config: the raw config, its ConfigMap, or a stream that holds it")
 	flags.StringVarP(&f.namespace, "namespace", "n", "", "namespace of objects and of names that come without one (default \"default\")")
 	flags.BoolVarP(&f.allNamespaces, "all-namespaces", "A", false, "look for names that come without a namespace in all of them")

@@ -254,7 +254,7 @@ func (l *meshLoader) inputs(ctx context.Context, file *policytest.File) ([]*mani
 }
 
 func (l *meshLoader) input(ctx context.Context, file *policytest.File, input policytest.Input) ([]*manifest.Stream, error) {
-	loader := manifest.Loader{Build: buildKustomization, Recursive: input.Recursive || l.snapshot.input.recursive}
+	loader := manifest.Loader{Build: buildKustomization, Recursive: input.Recursive || l.snapshot.input.recursive, Whole: true}
 	switch {
 	case input.GitRef != "":
 		streams, err := repository{filepath.Dir(file.Source)}.load(ctx, input.GitRef, filepath.ToSlash(input.Path), loader.Recursive)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -32,6 +33,9 @@ type Loader struct {
 	Build func(dir string) ([]byte, error)
 	// Recursive descends into subdirectories.
 	Recursive bool
+	// Whole leaves out of directories what is no object by itself: patches and
+	// data of kustomizations, and templates of Helm charts.
+	Whole bool
 }
 
 // Loaded is what was found.
@@ -39,6 +43,8 @@ type Loaded struct {
 	Streams []*Stream
 	// Skipped are the files of directories that hold no Kubernetes objects.
 	Skipped []string
+	// Charts are the directories of Helm charts whose templates were left out.
+	Charts []string
 }
 
 // Load reads every path: a file, a directory, an http(s) address, or "-". It
@@ -128,7 +134,7 @@ func (l Loader) loadPath(loaded *Loaded, path string) error {
 }
 
 func (l Loader) loadDirectory(loaded *Loaded, dir string) error {
-	files, err := l.list(dir)
+	files, err := l.list(dir, loaded)
 	if err != nil {
 		return err
 	}
@@ -158,6 +164,12 @@ func (l Loader) loadDirectory(loaded *Loaded, dir string) error {
 		if !l.Recursive {
 			hint += "; -R looks into its subdirectories too"
 		}
+		if slices.ContainsFunc(kustomizationNames(), func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }) {
+			hint = "-k builds its kustomization"
+		}
+		if len(loaded.Charts) > 0 {
+			hint = "it is a Helm chart: render it first, as helm template does"
+		}
 		return &report.InputError{Location: report.Location{File: dir}, Err: errors.New("no manifests in this directory"), Hint: hint}
 	}
 	return errors.Join(problems...)
@@ -176,8 +188,9 @@ func meansObjects(text []byte) bool {
 
 // list gives the manifests of a directory, sorted. Kustomization files steer
 // -k and are not applied themselves.
-func (l Loader) list(dir string) ([]string, error) {
+func (l Loader) list(dir string, loaded *Loaded) ([]string, error) {
 	var files []string
+	part := map[string]bool{}
 	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -186,10 +199,16 @@ func (l Loader) list(dir string) ([]string, error) {
 			if path != dir && (!l.Recursive || strings.HasPrefix(entry.Name(), ".")) {
 				return filepath.SkipDir
 			}
+			if l.Whole && path != dir && entry.Name() == "templates" && isChart(filepath.Dir(path)) {
+				loaded.Charts = append(loaded.Charts, filepath.Dir(path))
+				return filepath.SkipDir
+			}
 			return nil
 		}
-		switch entry.Name() {
-		case "kustomization.yaml", "kustomization.yml", "Kustomization":
+		if slices.Contains(kustomizationNames(), entry.Name()) {
+			if l.Whole {
+				maps.Copy(part, parts(filepath.Dir(path)))
+			}
 			return nil
 		}
 		if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
@@ -197,7 +216,12 @@ func (l Loader) list(dir string) ([]string, error) {
 		}
 		return nil
 	})
-	return files, err
+	return slices.DeleteFunc(files, func(file string) bool {
+		if part[filepath.Clean(file)] {
+			loaded.Skipped = append(loaded.Skipped, file)
+		}
+		return part[filepath.Clean(file)]
+	}), err
 }
 
 // holdsObjects tells whether any document names a kind. What cannot be read,

@@ -44,6 +44,44 @@ func names(dir string, loaded *manifest.Loaded) (read, skipped []string) {
 	return read, skipped
 }
 
+// TestLoadWhole: what kustomizations make part of other objects, and what a
+// chart makes of objects, is left out of directories, and read where it is named.
+func TestLoadWhole(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{
+		"base/kustomization.yaml": "resources: [a.yaml]\n", "base/a.yaml": object, "base/patch.yaml": object,
+		"over/kustomization.yaml": "resources: [../base]\npatches: [{path: patch.yaml}, {patch: 'a: b'}, {path: ../base/patch.yaml}]\npatchesStrategicMerge: [old.yaml, \"a: b\\n\"]\npatchesJson6902: [{path: six.yaml}]\nconfigMapGenerator: [{name: a, files: [x.yaml=data.yaml]}]\n",
+		"over/patch.yaml":         object, "over/old.yaml": object, "over/six.yaml": object, "over/data.yaml": object, "over/new.yaml": object,
+		"broken/Kustomization": "{", "broken/b.yaml": object,
+		"chart/Chart.yaml": "apiVersion: v2\nname: a\n", "chart/values.yaml": "a: 1\n", "chart/templates/a.yaml": "apiVersion: v1\nkind: {{ .x }}\n", "chart/crds/c.yaml": object,
+		"templates/t.yaml": object,
+	})
+	loaded, err := manifest.Loader{Recursive: true, Whole: true}.Load(context.Background(), []string{dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, _ := names(dir, loaded)
+	if diff := cmp.Diff([]string{"base/a.yaml", "broken/b.yaml", "chart/crds/c.yaml", "over/new.yaml", "templates/t.yaml"}, read); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{filepath.Join(dir, "chart")}, loaded.Charts); diff != "" {
+		t.Errorf("charts (-want +got):\n%s", diff)
+	}
+	if loaded, err := (manifest.Loader{Whole: true}).Load(context.Background(), []string{filepath.Join(dir, "over/patch.yaml")}); err != nil || len(loaded.Streams) != 1 {
+		t.Errorf("a patch by its name: %+v, %v", loaded, err)
+	}
+	for want, files := range map[string]map[string]string{
+		"-k builds its kustomization": {"kustomization.yaml": "patches: [{path: a.yaml}]\n", "a.yaml": object},
+		"it is a Helm chart":          {"Chart.yaml": "apiVersion: v2\n", "templates/a.yaml": object},
+	} {
+		var fault *report.InputError
+		_, err := manifest.Loader{Recursive: true, Whole: true}.Load(context.Background(), []string{tree(t, files)})
+		if !errors.As(err, &fault) || !strings.Contains(fault.Hint, want) {
+			t.Errorf("%v, want a hint that %s", err, want)
+		}
+	}
+}
+
 func TestLoadDirectory(t *testing.T) {
 	t.Parallel()
 	dir := tree(t, map[string]string{
