@@ -218,6 +218,8 @@ func (s *syntaxSearch) cause(n, begin, at int) syntaxFault {
 	case strings.HasPrefix(rest, "- ") && strings.HasSuffix(before, ": "), c == ' ' && strings.HasSuffix(before, ": -"):
 		f.column = 1 + strings.Index(line, ": - ") + len(": ")
 		f.problem, f.hint = "a list cannot begin on the line of its key", "begin it on the next line"
+	case strings.IndexByte("[]{}", c) >= 0 && len(openers([]byte(before))) > 0:
+		f.problem, f.hint = "within brackets a text cannot have "+string(c), "quote the text"
 	case c == ':' && !indents && keyOnly.MatchString(above) && strings.Count(line, ": ") < 2:
 		f.problem, f.hint = "this key has no place here", `the line above it has no ": ", or its value stands there already`
 	case c == ':' && !indents && strings.Count(line, ": ") < 2 && !strings.Contains(before, ": "):

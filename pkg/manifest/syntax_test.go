@@ -41,6 +41,7 @@ func TestExplain(t *testing.T) {
 		"{a: ${A}}\n":                         "1:5 this is a template",
 		"{{- if .Values.a }}\na: b\n{{- end }}\n": "1:1 this is a template",
 		"a: |\n  {{ .x }}\nb: c: d\n":             `3:5 ": " begins the value`,
+		"a: {b: c[d]}\n":                          "1:9 within brackets a text cannot have [",
 		"a: - b: c\n":                             "1:4 a list cannot begin on the line",
 		bomb:                                      "2:8 names (&a)",
 	} {

@@ -26,6 +26,21 @@ func securityKinds() []string {
 	return []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"}
 }
 
+func networkingKinds() []string {
+	return []string{"DestinationRule", "EnvoyFilter", "Gateway", "ProxyConfig", "ServiceEntry", "Sidecar", "VirtualService", "WorkloadEntry", "WorkloadGroup"}
+}
+
+// homeOf is the group of Istio's that has a kind; "" for none.
+func homeOf(kind string) string {
+	switch {
+	case slices.Contains(securityKinds(), kind):
+		return securityGroup
+	case slices.Contains(networkingKinds(), kind):
+		return networkingGroup
+	}
+	return ""
+}
+
 // successor is what took the place of a kind that Istio no longer has; "" for
 // others.
 func successor(group, kind string) string {

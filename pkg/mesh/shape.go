@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -101,6 +102,9 @@ func wantCount(o *Object, text json.RawMessage, path []string) error {
 func wrongValue(o *Object, text json.RawMessage, field protoreflect.FieldDescriptor, path []string) error {
 	switch field.Kind() {
 	case protoreflect.MessageKind:
+		if field.Message().FullName() == "google.protobuf.Duration" {
+			return wrongDuration(o, text, path)
+		}
 		if strings.HasPrefix(string(field.Message().FullName()), "google.protobuf.") {
 			return nil
 		}
@@ -144,6 +148,19 @@ func wantKind(o *Object, text json.RawMessage, want string, first byte, path []s
 		hint = ""
 	}
 	return o.fault(path, hint, fmt.Errorf("%s: expected %s, found %s", strings.Join(path, "."), want, kind))
+}
+
+// wrongDuration looks at a time span.
+func wrongDuration(o *Object, text json.RawMessage, path []string) error {
+	const hint = "write a number and its unit, such as 1.5s, 500ms or 1h30m"
+	var word string
+	if json.Unmarshal(text, &word) != nil {
+		return o.fault(path, hint, fmt.Errorf("%s: expected a duration, found %s", strings.Join(path, "."), text))
+	}
+	if _, err := time.ParseDuration(word); err != nil {
+		return o.fault(path, hint, fmt.Errorf("%s: %q is no duration", strings.Join(path, "."), word))
+	}
+	return nil
 }
 
 // wrongWord looks a word up in an enum. Numbers are left to the decoder.

@@ -198,7 +198,7 @@ func (s *Snapshot) addSecurity(o *Object) error {
 	case "RequestAuthentication":
 		return addResource(s.authentications, o, &security.RequestAuthentication{})
 	}
-	return unknownKind(o, "AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication")
+	return unknownKind(o, securityKinds())
 }
 
 func (s *Snapshot) addNetworking(o *Object) error {
@@ -231,10 +231,13 @@ func (s *Snapshot) addNetworking(o *Object) error {
 	case "ProxyConfig":
 		return nil // it sets images, threads and variables
 	}
-	return unknownKind(o, "DestinationRule", "EnvoyFilter", "Gateway", "ProxyConfig", "ServiceEntry", "Sidecar", "VirtualService", "WorkloadEntry", "WorkloadGroup")
+	return unknownKind(o, networkingKinds())
 }
 
-func unknownKind(o *Object, known ...string) error {
+func unknownKind(o *Object, known []string) error {
+	if group := homeOf(o.Kind); group != "" {
+		return o.fault([]string{"apiVersion"}, "write "+group+"/v1", &Defect{Class: UnknownKind, text: fmt.Sprintf("%s is no kind of %q", o.Kind, o.APIVersion)})
+	}
 	return o.fault([]string{"kind"}, DidYouMean(o.Kind, known), &Defect{Class: UnknownKind, text: fmt.Sprintf("unknown kind %q of %s", o.Kind, o.APIVersion)})
 }
 

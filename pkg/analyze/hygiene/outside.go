@@ -25,7 +25,7 @@ func misplaced(p *analyze.Pass) {
 		}
 		var stray []string
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
-			if !slices.Contains(headKeys(), key) && !misspeltKey(p, o, fields, key) {
+			if !slices.Contains(headKeys(), key) && !strings.Contains(key, nbsp) && !misspeltKey(p, o, fields, key) {
 				stray = append(stray, key)
 			}
 		}

@@ -73,9 +73,9 @@ func lookedAt(o *mesh.Object) []string {
 }
 
 // exceptions are the keys whose values are a program's: of containers, what runs
-// in them; of routes, what they answer and compare.
+// in them; of routes, what they answer, compare and write into headers.
 func exceptions(o *mesh.Object) []string {
-	all := []string{"annotations", "regex", "body", "expression"}
+	all := []string{"annotations", "regex", "body", "expression", "set", "add"}
 	if _, runs := template(o); runs {
 		all = append(all, "command", "args", "env", "lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "subPathExpr")
 	}

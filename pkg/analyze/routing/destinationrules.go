@@ -58,7 +58,7 @@ func subsets(p *analyze.Pass) {
 	x := hosts(p)
 	nodes := nodeLabels(p)
 	for _, r := range destinationRules(p) {
-		if mesh.IsWildcard(r.Spec.Host) {
+		if mesh.IsWildcard(r.Spec.Host) || r.Spec.Host == "" {
 			continue
 		}
 		service := x.find(p, r.Spec.Host, r.Namespace, r.Spec.ExportTo)

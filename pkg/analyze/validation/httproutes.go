@@ -1,7 +1,9 @@
 package validation
 
 import (
+	"errors"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,8 +115,12 @@ func (c *checker) expression(at path, s *networking.StringMatch) {
 	if !ok {
 		return
 	}
-	if _, err := regexp.Compile(r.Regex); err != nil || r.Regex == "" {
-		c.refuse(at.to("regex"), "%q is no regular expression: RE2 has no lookaround and no back-references", r.Regex)
+	var wrong *syntax.Error
+	switch _, err := regexp.Compile(r.Regex); {
+	case errors.As(err, &wrong):
+		c.refuse(at.to("regex"), "%q is no regular expression: %s: %s. RE2 has no lookaround and no back-references", r.Regex, wrong.Code, wrong.Expr)
+	case err != nil, r.Regex == "":
+		c.refuse(at.to("regex"), "%q is no regular expression", r.Regex)
 	}
 }
 
