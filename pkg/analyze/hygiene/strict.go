@@ -39,12 +39,15 @@ func kubernetesKinds() map[string]func() any {
 // strictly reports what is wrong with the objects that the snapshot does not
 // decode strictly.
 func strictly(p *analyze.Pass) {
-	all, kinds := specs(p.Inventory), kubernetesKinds()
+	all, kinds, metadata := specs(p.Inventory), kubernetesKinds(), metadataNames()
 	for _, o := range p.Objects {
+		names(p, o)
 		if kind := kinds[o.APIVersion+"/"+o.Kind]; kind != nil {
 			kubernetesFields(p, o, kind())
+			metadataFields(p, o, metadata)
 			continue
 		}
+		metadataFields(p, o, metadata)
 		if err := all[o].err; err != nil {
 			reportAll(p, err)
 		}
@@ -74,6 +77,9 @@ func kubernetesFields(p *analyze.Pass, o *mesh.Object, into any) {
 		if m := unknownField.FindStringSubmatch(problem.Error()); m != nil {
 			path := strings.Split(listIndex.ReplaceAllString(m[1], ".$1"), ".")
 			if len(path) == 1 && slices.ContainsFunc(headKeys(), func(key string) bool { return strings.EqualFold(key, path[0]) }) {
+				continue // told of all objects
+			}
+			if path[0] == "metadata" {
 				continue // told of all objects
 			}
 			hint := ""
