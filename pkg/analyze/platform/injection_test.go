@@ -27,6 +27,24 @@ func TestInjectionLabels(t *testing.T) {
 	}.run(t, analyze.Input{}, "IST0102", "IST0123", "IST0148")
 }
 
+// TestInjectionValues: words that nobody understands leave pods without what they
+// ask for (INJ-20).
+func TestInjectionValues(t *testing.T) {
+	t.Parallel()
+	pod := func(value string) string {
+		return "Deployment web shop\nspec: {template: {metadata: {" + value + "}, spec: {}}}"
+	}
+	cases{
+		"enable":         {"Namespace shop\nlabels: {istio-injection: enable}", []string{"MSH0322 warning Namespace shop"}},
+		"true":           {"Namespace shop\nlabels: {istio-injection: 'true'}", []string{"MSH0322 warning Namespace shop"}},
+		"enabled":        {"Namespace shop\nlabels: {istio-injection: enabled, istio.io/dataplane-mode: none}", nil},
+		"ambeint":        {"Namespace shop\nlabels: {istio.io/dataplane-mode: ambeint}", []string{"MSH0322 warning Namespace shop"}},
+		"a pod's label":  {pod("labels: {sidecar.istio.io/inject: enabled}"), []string{"MSH0322 warning Deployment shop/web"}},
+		"an annotation":  {pod("annotations: {sidecar.istio.io/inject: 'yes'}"), []string{"MSH0322 warning Deployment shop/web"}},
+		"words that are": {pod("labels: {sidecar.istio.io/inject: 'true'}, annotations: {sidecar.istio.io/inject: 'false'}"), nil},
+	}.run(t, analyze.Input{}, "MSH0322")
+}
+
 func TestPodsWithoutProxy(t *testing.T) {
 	t.Parallel()
 	const enabled = "Namespace shop\nlabels: {istio-injection: enabled}\n---\n"

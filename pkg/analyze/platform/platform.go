@@ -55,5 +55,6 @@ func Rules() []analyze.Rule {
 		{Code: "IST0171", Slug: "negative-condition", Severity: report.Warning, Confidence: certain, Check: negativeConditions},
 		{Code: "IST0175", Slug: "jwks-fetch-unrestricted", Severity: report.Warning, Confidence: certain, Check: fetchedKeys},
 		{Code: "IST0176", Slug: "gateway-api-too-old", Severity: report.Warning, Confidence: certain, Check: gatewayDefinitions},
+		{Code: "MSH0322", Slug: "injection-value", Severity: report.Warning, Confidence: certain, Check: injectionValues},
 	}
 }
