@@ -35,6 +35,8 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0318", Slug: "refused-value", Severity: report.Error, Confidence: analyze.Certain, Hides: true},
 		{Code: analyze.Unreadable, Slug: "unreadable", Severity: report.Error, Confidence: analyze.Certain, Hides: true},
 		{Code: "MSH0321", Slug: "half-object", Severity: report.Error, Confidence: analyze.Certain, Hides: true, Check: halves},
+		{Code: "MSH0323", Slug: "selector-of-other-pods", Severity: report.Error, Confidence: analyze.Certain, Check: ownSelectors},
+		{Code: "MSH0324", Slug: "service-without-pods", Severity: report.Warning, Confidence: analyze.NeedsInventory, Check: podlessServices},
 		{Code: analyze.UnusedSuppression, Slug: "unused-suppression", Severity: report.Warning, Confidence: analyze.Certain},
 	}
 }
