@@ -203,7 +203,7 @@ func (s *syntaxSearch) cause(n, begin, at int) syntaxFault {
 	switch c := rest[0]; {
 	case marks.MatchString(line):
 		f.column = marks.FindStringIndex(line)[0] + 1
-		f.problem, f.hint = unrendered.problem, unrendered.hint
+		f.problem, f.hint = unrendered().problem, unrendered().hint
 		if line[f.column-1] == '$' {
 			f.hint = "put the values in first, as envsubst does"
 		}
@@ -265,7 +265,7 @@ func placeWords(text []byte, words string) (syntaxFault, bool) {
 	case strings.Contains(words, "map merge"):
 		mark, f = "<<", syntaxFault{problem: "<< takes over the keys of a mapping, and its value is none", hint: "give it the *name of a mapping, or quote the key"}
 	case strings.Contains(words, "invalid map key") && bytes.Contains(text, []byte("{{")):
-		mark, f = "{{", unrendered
+		mark, f = "{{", unrendered()
 	case strings.Contains(words, "invalid map key"):
 		mark, f = "{", syntaxFault{problem: "the key of a mapping cannot be a mapping or a list", hint: "write a text; quote a value that begins with a bracket"}
 	}
@@ -278,4 +278,6 @@ func placeWords(text []byte, words string) (syntaxFault, bool) {
 }
 
 // unrendered is the fault of a template.
-var unrendered = syntaxFault{problem: "this is a template, not a manifest", hint: "render it first, as helm template does"}
+func unrendered() syntaxFault {
+	return syntaxFault{problem: "this is a template, not a manifest", hint: "render it first, as helm template does"}
+}

@@ -145,12 +145,12 @@ func (c *clientCheck) tell(code string, path []string, w *mesh.Workload, from *m
 	if len(r.Related) >= mostServers {
 		return
 	}
-	at, why := w.Object.Locate(), "is the server"
+	at, why := w.Locate(), "is the server"
 	if again {
 		why = "is another such server"
 	}
 	if from != nil {
-		at, why = from.Object.Locate("spec", "mtls", "mode"), "sets the mode of the server"
+		at, why = from.Locate("spec", "mtls", "mode"), "sets the mode of the server"
 	}
 	for _, told := range r.Related {
 		if told.Location == at {

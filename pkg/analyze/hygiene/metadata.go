@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
@@ -57,7 +57,7 @@ func names(p *analyze.Pass, o *mesh.Object) {
 	var problems []string
 	switch analyze.Group(o) {
 	case "rbac.authorization.k8s.io":
-		problems = path.IsValidPathSegmentName(o.Name)
+		problems = content.IsPathSegmentName(o.Name)
 	default:
 		if _, ours := builtinKinds()[analyze.Group(o)]; ours || isIstio(o) {
 			problems = validation.IsDNS1123Subdomain(o.Name)

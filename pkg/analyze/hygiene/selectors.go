@@ -25,7 +25,7 @@ func ownSelectors(p *analyze.Pass) {
 				} `json:"selector"`
 			} `json:"spec"`
 		}
-		if w.Object.Decode(&controller) != nil {
+		if w.Decode(&controller) != nil {
 			continue // one of another form
 		}
 		labels := controller.Spec.Selector.MatchLabels
