@@ -107,6 +107,9 @@ func (d *Document) Explain(err error) error {
 		f, found = placeSyntax(d.Text)
 	}
 	if !found {
+		f, found = placeJSON(d.Text)
+	}
+	if !found {
 		f = syntaxFault{line: d.FirstLine(), column: 1, problem: readerWords(err), hint: "mend the YAML there"}
 		if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
 			f.line, _ = strconv.Atoi(m[1])

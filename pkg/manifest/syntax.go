@@ -2,6 +2,8 @@ package manifest
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"regexp"
 	"strings"
 
@@ -280,4 +282,16 @@ func placeWords(text []byte, words string) (syntaxFault, bool) {
 // unrendered is the fault of a template.
 func unrendered() syntaxFault {
 	return syntaxFault{problem: "this is a template, not a manifest", hint: "render it first, as helm template does"}
+}
+
+// placeJSON finds the fault of a text that is to be JSON: for one that is too
+// long to be searched.
+func placeJSON(text []byte) (syntaxFault, bool) {
+	var wrong *json.SyntaxError
+	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte(`{"`)) || !errors.As(json.Unmarshal(text, new(any)), &wrong) || wrong.Offset < 1 {
+		return syntaxFault{}, false
+	}
+	f := syntaxFault{problem: "no JSON: " + wrong.Error(), hint: "mend the JSON there"}
+	f.line, f.column = (&syntaxSearch{text: text}).place(int(wrong.Offset) - 1)
+	return f, true
 }

@@ -65,6 +65,20 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestExplainJSON: what is too long to be searched is told as JSON has it.
+func TestExplainJSON(t *testing.T) {
+	t.Parallel()
+	text := `{"a": [` + strings.Repeat(`"xxxxxxxx", `, 200_000) + "\n,,1]}"
+	s, err := manifest.Read("a.json", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = new(manifest.Decoder).JSON(s.Documents[0].Text)
+	if got := s.Documents[0].Explain(err).Error(); !strings.HasPrefix(got, "a.json:2:1: ") {
+		t.Error(got)
+	}
+}
+
 // TestExplainLong: a fault far down is found where it is, and soon.
 func TestExplainLong(t *testing.T) {
 	t.Parallel()
