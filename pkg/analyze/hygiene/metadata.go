@@ -2,7 +2,6 @@ package hygiene
 
 import (
 	"encoding/json"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -18,17 +17,19 @@ import (
 
 // metadataFields reports the fields that no metadata has: a namespace with a
 // slip is none, and the object goes to another one.
-func metadataFields(p *analyze.Pass, o *mesh.Object, known []string) {
-	var parts struct {
-		Metadata map[string]json.RawMessage `json:"metadata"`
-	}
-	if o.Decode(&parts) != nil {
+func metadataFields(p *analyze.Pass, o *mesh.Object, text json.RawMessage, known []string) {
+	var fields map[string]json.RawMessage
+	if len(text) == 0 || json.Unmarshal(text, &fields) != nil {
 		return // told by whoever reads it
 	}
-	for _, key := range slices.Sorted(maps.Keys(parts.Metadata)) {
-		if slices.Contains(known, key) {
-			continue
+	var strange []string
+	for key := range fields {
+		if !slices.Contains(known, key) {
+			strange = append(strange, key)
 		}
+	}
+	slices.Sort(strange)
+	for _, key := range strange {
 		at := []string{"metadata", key}
 		if slices.Contains([]string{"spec", "status", "data"}, key) {
 			p.ReportCode("MSH0317", o, at, "%s stands within metadata, and nobody reads it there: it belongs beside it. Indent it less", key)
@@ -40,7 +41,7 @@ func metadataFields(p *analyze.Pass, o *mesh.Object, known []string) {
 			continue
 		}
 		r := p.ReportCode("MSH0301", o, at, "unknown field %q: no object has it; did you mean %q?", strings.Join(at, "."), near)
-		if parts.Metadata[near] == nil && slices.Contains([]string{"name", "namespace", "labels", "annotations"}, near) {
+		if fields[near] == nil && slices.Contains([]string{"name", "namespace", "labels", "annotations"}, near) {
 			r.RenameKey(at, near)
 		}
 	}

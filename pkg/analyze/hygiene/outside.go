@@ -14,6 +14,7 @@ import (
 // otherwise than Kubernetes reads them, those of Istio's objects that belong
 // within, and those of metadata that lost their indentation.
 func misplaced(p *analyze.Pass) {
+	metadata := metadataNames()
 	for _, o := range append(slices.Clone(p.Objects), halfObjects(p)...) {
 		var fields map[string]json.RawMessage
 		if o.Decode(&fields) != nil {
@@ -23,6 +24,7 @@ func misplaced(p *analyze.Pass) {
 			p.ReportCode("MSH0317", o, []string{"metadata"}, "metadata is empty and its keys stand beside it: the indentation got lost. Indent them")
 			continue
 		}
+		metadataFields(p, o, fields["metadata"], metadata)
 		var stray []string
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
 			if !slices.Contains(headKeys(), key) && !strings.Contains(key, nbsp) && !misspeltKey(p, o, fields, key) {

@@ -39,15 +39,13 @@ func kubernetesKinds() map[string]func() any {
 // strictly reports what is wrong with the objects that the snapshot does not
 // decode strictly.
 func strictly(p *analyze.Pass) {
-	all, kinds, metadata := specs(p.Inventory), kubernetesKinds(), metadataNames()
+	all, kinds := specs(p.Inventory), kubernetesKinds()
 	for _, o := range p.Objects {
 		names(p, o)
 		if kind := kinds[o.APIVersion+"/"+o.Kind]; kind != nil {
 			kubernetesFields(p, o, kind())
-			metadataFields(p, o, metadata)
 			continue
 		}
-		metadataFields(p, o, metadata)
 		if err := all[o].err; err != nil {
 			reportAll(p, err)
 		}
