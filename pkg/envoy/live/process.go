@@ -112,7 +112,6 @@ func ofEnvoy(ctx context.Context, binary string, err error) error {
 	if ctx.Err() != nil {
 		return err
 	}
-	//nolint:gosec // the program that the user chose
 	output, _ := exec.CommandContext(ctx, binary, "--version").CombinedOutput() // what it says is what counts
 	if bytes.Contains(output, []byte("  version: ")) {
 		return err

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 func Example() {

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/report"
-	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 // TestRefused: what cannot be a machine of the mesh is told with its place.

@@ -12,8 +12,8 @@ import (
 
 	"sigs.k8s.io/yaml"
 
-	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/inject/vm"
+	"github.com/meshctl/meshctl/pkg/mesh"
 )
 
 // TestShell: whatever a value has in it, a shell that reads cluster.env has that

@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/meshctl/meshctl/pkg/inject/vm"
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/inject/vm"
 )
 
 var update = flag.Bool("update", false, "write the goldens anew")
