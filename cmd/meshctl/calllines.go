@@ -53,7 +53,7 @@ func (c *callLines) all(workloads []*mesh.Workload, running []live.Workload) ([]
 		}
 		lines = append(lines, inbound...)
 		if len(running) > 1 {
-			lines = append(lines, c.through(w, other.Config.Workload)...)
+			lines = append(lines, c.through(w, r.Config.Workload, other.Config.Workload)...)
 		}
 	}
 	return append(lines, "", "Ctrl-C ends it."), nil
@@ -105,15 +105,21 @@ func (c *callLines) client(id string) (live.Files, error) {
 }
 
 // through calls the workload's Services by the sidecar of another.
-func (c *callLines) through(w *mesh.Workload, from string) []string {
+func (c *callLines) through(w *mesh.Workload, to, from string) []string {
 	var lines []string
 	for _, p := range c.snapshot.InboundPorts(w) {
 		if p.Service == nil {
 			continue
 		}
 		port := uint32(p.Port.Number) //nolint:gosec // a port
-		at, ok := c.sidecars.Toward(from, p.Service.Hostname, port)
-		if !ok {
+		label := fmt.Sprintf("%s:%d through the sidecar of %s", p.Service.Hostname, port, from)
+		at, why := c.sidecars.Toward(from, to, p.Service.Hostname, port)
+		switch {
+		case why != "":
+			lines = append(lines, "    # not "+label+": "+why)
+			continue
+		case p.Service.Headless() && p.Port.Number != p.Number:
+			lines = append(lines, fmt.Sprintf("    # not %s: the Service is headless, so clients call its own port on the pods, which listen on %d", label, p.Number))
 			continue
 		}
 		call := plainCall(at, p.Protocol.Traffic())
@@ -121,7 +127,7 @@ func (c *callLines) through(w *mesh.Workload, from string) []string {
 			callee := policy.Callee{Service: p.Service, Port: p.Port}
 			call = fmt.Sprintf("curl -sSi -H 'host: %s' http://%s/", callee.Authority(), at)
 		}
-		lines = append(lines, labelled(fmt.Sprintf("%s:%d through the sidecar of %s", p.Service.Hostname, port, from), call))
+		lines = append(lines, labelled(label, call))
 	}
 	return lines
 }

@@ -30,6 +30,7 @@ const httpOptions = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 type builtCluster struct {
 	cluster   *clusterv3.Cluster
 	endpoints *endpointv3.ClusterLoadAssignment
+	direct    *endpointv3.ClusterLoadAssignment // of Config.direct
 }
 
 // clusterKey has all that the clusters of a port depend on.
@@ -92,7 +93,10 @@ func (o *outboundSide) cluster(c *policy.Cluster) (builtCluster, bool) {
 	b.secure(c, o.snapshot.Config)
 	b.describe(c)
 	built := builtCluster{cluster: b.built()}
-	if b.GetType() == clusterv3.Cluster_EDS {
+	switch b.GetType() {
+	case clusterv3.Cluster_ORIGINAL_DST:
+		built.direct = o.direct(c, name)
+	case clusterv3.Cluster_EDS:
 		b.EdsClusterConfig = &clusterv3.Cluster_EdsClusterConfig{ServiceName: name, EdsConfig: adsSource()}
 		built.endpoints = o.loadAssignment(c, name)
 	}

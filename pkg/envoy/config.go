@@ -22,6 +22,10 @@ type Config struct {
 	Clusters  []*clusterv3.Cluster
 	Routes    []*routev3.RouteConfiguration
 	Endpoints []*endpointv3.ClusterLoadAssignment
+
+	// direct are who is behind the addresses that clients pick themselves. Istiod
+	// sends none of it; without a packet filter nothing else tells where to go.
+	direct []*endpointv3.ClusterLoadAssignment
 }
 
 // kind is that of the document.

@@ -97,7 +97,7 @@ func TestParseConfig(t *testing.T) {
 			continue
 		}
 		for _, d := range all {
-			if diff := cmp.Diff(c, &d.Config, protocmp.Transform()); diff != "" {
+			if diff := cmp.Diff(c, &d.Config, protocmp.Transform(), sentOnly()); diff != "" {
 				t.Errorf("%s (-written +read):\n%.2000s", name, diff)
 			}
 		}
@@ -144,7 +144,7 @@ func TestReadConfigDir(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(c, &all[0].Config, protocmp.Transform()); len(all) != 1 || diff != "" {
+	if diff := cmp.Diff(c, &all[0].Config, protocmp.Transform(), sentOnly()); len(all) != 1 || diff != "" {
 		t.Errorf("%d configurations (-written +read):\n%.2000s", len(all), diff)
 	}
 	dir["shop/cart/routes.json"] = &fstest.MapFile{Data: []byte("[{\n")}
@@ -184,7 +184,7 @@ func TestForeignExtensions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(all[0], again[0], protocmp.Transform()); diff != "" {
+	if diff := cmp.Diff(all[0], again[0], protocmp.Transform(), sentOnly()); diff != "" {
 		t.Errorf("(-read +read again):\n%s", diff)
 	}
 }

@@ -3,6 +3,9 @@ package envoy_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
 	"github.com/meshctl/meshctl/pkg/envoy"
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -91,3 +94,6 @@ kind: AuthorizationPolicy
 metadata: {name: closed, namespace: shop}
 spec: {action: DENY, rules: [{to: [{operation: {paths: [/admin]}}]}]}
 `
+
+// sentOnly compares configurations by what istiod sends.
+func sentOnly() cmp.Option { return cmpopts.IgnoreUnexported(envoy.Config{}) }

@@ -49,6 +49,28 @@ func (o *outboundSide) loadAssignment(c *policy.Cluster, name string) *endpointv
 	return a
 }
 
+// direct are the endpoints that a client may pick itself. It calls them at the
+// port of the Service, unless something between it and them changes that: an
+// override, or a cluster's own address for the Service (EC-85).
+func (o *outboundSide) direct(c *policy.Cluster, name string) *endpointv3.ClusterLoadAssignment {
+	a := o.loadAssignment(c, name)
+	if c.Service.Resolution != mesh.Passthrough {
+		return a
+	}
+	port := c.Port.Number
+	if c.Service.Entry != nil && c.Port.Target.IntVal != 0 {
+		port = c.Port.Target.IntVal
+	}
+	for _, group := range a.Endpoints {
+		for _, e := range group.LbEndpoints {
+			if at := e.GetEndpoint().GetAddress().GetSocketAddress(); at != nil {
+				at.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: uint32(port)} //nolint:gosec // a port
+			}
+		}
+	}
+	return a
+}
+
 // locality is REGION/ZONE/SUBZONE of a machine; pods have theirs from nodes,
 // which manifests do not name.
 func locality(e mesh.Endpoint) string {

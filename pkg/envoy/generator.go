@@ -48,6 +48,7 @@ func (g *Generator) Config(w *mesh.Workload) (*Config, error) {
 		Clusters:  append(out.clusters[:len(out.clusters):len(out.clusters)], g.fixed().blackHole, g.fixed().passthrough),
 		Routes:    out.routes,
 		Endpoints: out.endpoints,
+		direct:    out.direct,
 	}
 	c.Clusters = append(append(c.Clusters, side.inboundClusters(m)...), g.fixed().inboundPassthrough)
 	c.Listeners = append(c.Listeners, g.inboundListeners(m, side.addresses)...)

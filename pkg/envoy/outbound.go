@@ -39,6 +39,7 @@ type outboundConfig struct {
 	clusters  []*clusterv3.Cluster
 	routes    []*routev3.RouteConfiguration
 	endpoints []*endpointv3.ClusterLoadAssignment
+	direct    []*endpointv3.ClusterLoadAssignment // Config.direct
 
 	// onPods are the listeners on addresses of single pods, by name; a pod has
 	// none on its own.
@@ -117,6 +118,9 @@ func (o *outboundSide) build(c *client) *outboundConfig {
 				config.clusters = append(config.clusters, b.cluster)
 				if b.endpoints != nil {
 					config.endpoints = append(config.endpoints, b.endpoints)
+				}
+				if b.direct != nil {
+					config.direct = append(config.direct, b.direct)
 				}
 			}
 		}

@@ -86,7 +86,7 @@ func Static(places []Place, o StaticOptions) (*bootstrapv3.Bootstrap, error) {
 			}
 			redirected = places[i].Config.Workload
 		}
-		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}, requests: map[string]bool{}}
+		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}, requests: map[string]bool{}, pods: map[podLead]bool{}}
 		if len(places) > 1 {
 			b.prefix = places[i].Config.Workload + "|"
 		}
@@ -124,6 +124,8 @@ type staticBuilder struct {
 	asked  map[string]netip.AddrPort // those of external authorizers among them, and where they lead
 	// Those of the clusters to others that requests are sent by.
 	requests map[string]bool
+	pods     map[podLead]bool // what leads to single pods
+	bound    string           // where istiod would have the listener that is being made
 }
 
 func (b *staticBuilder) build(out *bootstrapv3.Bootstrap_StaticResources) error {
@@ -204,7 +206,7 @@ func (b *staticBuilder) addClusters(c *clusterv3.Cluster, out *bootstrapv3.Boots
 		out.Clusters = append(out.Clusters, built)
 		delete(b.requests, c.Name)
 	}
-	return nil
+	return b.addPodClusters(c, out)
 }
 
 // lead notes that something leads to a cluster, and gives it its name here.

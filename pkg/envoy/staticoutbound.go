@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	accesslogv3 "github.com/envoyproxy/go-control-plane/envoy/config/accesslog/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -59,7 +60,7 @@ func (c *Config) ListenerAddresses() []string {
 // NAMESPACE/NAME. In the static form each workload has one address.
 func (c *Config) PodAddresses() map[string]string {
 	all := map[string]string{}
-	for _, a := range c.Endpoints {
+	for _, a := range slices.Concat(c.Endpoints, c.direct) {
 		for _, group := range a.Endpoints {
 			for _, e := range group.LbEndpoints {
 				if workload := endpointWorkload(e); workload != "" {
@@ -73,24 +74,55 @@ func (c *Config) PodAddresses() map[string]string {
 
 // ServiceAddress is where the sidecar listens for one port of a service only;
 // empty if it has no such listener, which is so where requests are told apart by
-// their host.
+// their host. Of a headless one it is the first pod's.
 func (c *Config) ServiceAddress(host string, port uint32) string {
-	cluster := outboundCluster(port, "", host)
-	for _, l := range c.Listeners {
-		at := l.GetAddress().GetSocketAddress()
-		if !isOutbound(l) || at.GetAddress() == anyAddress || at.GetPortValue() != port {
-			continue
-		}
-		for _, chain := range append(slices.Clone(l.FilterChains), l.DefaultFilterChain) {
-			for _, f := range chain.GetFilters() {
-				proxy := &tcpproxyv3.TcpProxy{}
-				if f.Name == tcpProxyFilter && f.GetTypedConfig().UnmarshalTo(proxy) == nil && proxy.GetCluster() == cluster {
-					return at.GetAddress()
-				}
-			}
+	if all := c.serviceAddresses(host, port); len(all) > 0 {
+		return all[0]
+	}
+	return ""
+}
+
+// PodAddress is ServiceAddress for a workload, NAMESPACE/NAME, behind a headless
+// service; empty if that has no listener for one of its pods.
+func (c *Config) PodAddress(host string, port uint32, workload string) string {
+	pods := c.PodAddresses()
+	for _, address := range c.serviceAddresses(host, port) {
+		if pods[address] == workload {
+			return address
 		}
 	}
 	return ""
+}
+
+func (c *Config) serviceAddresses(host string, port uint32) []string {
+	cluster := outboundCluster(port, "", host)
+	var all []string
+	for _, l := range c.Listeners {
+		at := l.GetAddress().GetSocketAddress()
+		if isOutbound(l) && at.GetAddress() != anyAddress && at.GetPortValue() == port && leadsTo(l, cluster) {
+			all = append(all, at.GetAddress())
+		}
+	}
+	return all
+}
+
+func leadsTo(l *listenerv3.Listener, cluster string) bool {
+	for _, chain := range append(slices.Clone(l.FilterChains), l.DefaultFilterChain) {
+		for _, f := range chain.GetFilters() {
+			proxy := &tcpproxyv3.TcpProxy{}
+			if f.Name == tcpProxyFilter && f.GetTypedConfig().UnmarshalTo(proxy) == nil && proxy.GetCluster() == cluster {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Knows tells whether the sidecar is told of a port of a service: a Sidecar object
+// may hide it.
+func (c *Config) Knows(host string, port uint32) bool {
+	name := outboundCluster(port, "", host)
+	return slices.ContainsFunc(c.Clusters, func(cluster *clusterv3.Cluster) bool { return cluster.Name == name })
 }
 
 func isOutbound(l *listenerv3.Listener) bool {
@@ -122,6 +154,7 @@ func (b *staticBuilder) outbound(original *listenerv3.Listener) (*listenerv3.Lis
 		}
 		l.Address, l.BindToPort = socketAddress(address.String(), b.Outbound.Shift(at.GetPortValue())), nil
 	}
+	b.bound = at.GetAddress()
 	return l, true, b.outboundChains(l)
 }
 
@@ -150,10 +183,10 @@ func (b *staticBuilder) outboundFilter(m proto.Message) error {
 		return b.outboundManager(f)
 	case *tcpproxyv3.TcpProxy:
 		for _, w := range f.GetWeightedClusters().GetClusters() {
-			w.Name = b.lead(w.Name)
+			w.Name = b.leadOut(w.Name)
 		}
 		if f.GetCluster() != "" {
-			f.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: b.lead(f.GetCluster())}
+			f.ClusterSpecifier = &tcpproxyv3.TcpProxy_Cluster{Cluster: b.leadOut(f.GetCluster())}
 		}
 	}
 	return nil
@@ -199,6 +232,9 @@ func (b *staticBuilder) route(r *routev3.Route) {
 // leadHTTP is lead for requests. Without Istio's own filter, which chooses the
 // protocol of each request, they need clusters of their own (EC-132).
 func (b *staticBuilder) leadHTTP(cluster string) string {
+	if pod, ok := b.leadPod(cluster, true); ok {
+		return pod
+	}
 	b.requests[cluster] = true
 	return b.prefix + cluster + requestSuffix
 }

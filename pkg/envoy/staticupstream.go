@@ -23,17 +23,14 @@ func (b *staticBuilder) upstream(original *clusterv3.Cluster, requests bool) (*c
 	if requests {
 		c.Name += requestSuffix
 	}
-	assignment := original.LoadAssignment
-	if original.GetType() == clusterv3.Cluster_EDS {
-		at := slices.IndexFunc(b.Config.Endpoints, func(e *endpointv3.ClusterLoadAssignment) bool { return e.ClusterName == original.Name })
-		if at >= 0 {
-			assignment = b.Config.Endpoints[at]
-		}
-	}
-	if original.GetType() != clusterv3.Cluster_ORIGINAL_DST {
+	if original.GetType() != clusterv3.Cluster_ORIGINAL_DST || !b.redirected() {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 		c.EdsClusterConfig, c.TypedDnsResolverConfig = nil, nil
-		c.LoadAssignment = b.peers(assignment, c.Name)
+		c.LoadAssignment = b.peers(b.Config.assignment(original), c.Name)
+	}
+	if original.GetType() == clusterv3.Cluster_ORIGINAL_DST && !b.redirected() {
+		// Nothing tells where the client wanted to go: who may be there is listed.
+		c.LbPolicy, c.LbConfig, c.CleanupInterval = clusterv3.Cluster_ROUND_ROBIN, nil, nil
 	}
 	c.UpstreamBindConfig = b.fromHere()
 	sockets := []*corev3.TransportSocket{c.TransportSocket}

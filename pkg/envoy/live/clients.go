@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -20,21 +21,26 @@ func (s *Sidecars) Client(identity string) (Files, error) {
 	return s.caller.identities.write(filepath.Join(s.dir, "clients"), identity)
 }
 
-// Toward is where a workload's sidecar takes what the workload sends to a port of
-// a service: a byte stream, or a request with the service's host. It is false if
-// the sidecar has no listener for it.
-func (s *Sidecars) Toward(from, host string, port uint32) (netip.AddrPort, bool) {
+// Toward is where a workload's sidecar takes what it sends to another, NAMESPACE/
+// NAME, by a port of a service: a byte stream, or a request with the service's
+// host. Without such a place, it says why.
+func (s *Sidecars) Toward(from, to, host string, port uint32) (_ netip.AddrPort, why string) {
 	t, ok := s.targets[from]
-	if !ok || t.outbound == nil {
-		return netip.AddrPort{}, false
+	switch {
+	case !ok || t.outbound == nil:
+		return netip.AddrPort{}, "that sends nothing here"
+	case !t.config.Knows(host, port):
+		return netip.AddrPort{}, "that is told of no such Service"
 	}
 	at := t.outbound.Address
-	if own := t.config.ServiceAddress(host, port); own != "" {
+	own := cmp.Or(t.config.PodAddress(host, port, to), t.config.ServiceAddress(host, port))
+	switch {
+	case own != "":
 		at = t.outbound.Services[own]
-	} else if !t.config.ListensForAll(port) {
-		return netip.AddrPort{}, false
+	case !t.config.ListensForAll(port):
+		return netip.AddrPort{}, "that has no listener for it alone"
 	}
-	return netip.AddrPortFrom(at, uint16(t.outbound.Shift(port))), true //nolint:gosec // a port
+	return netip.AddrPortFrom(at, uint16(t.outbound.Shift(port))), "" //nolint:gosec // a port
 }
 
 // checkPorts fails for ports that only the superuser may listen on: a sidecar
