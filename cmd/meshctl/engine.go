@@ -2,11 +2,14 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/meshctl/meshctl/pkg/envoy/live"
 	"github.com/meshctl/meshctl/pkg/policy/policytest"
@@ -21,6 +24,12 @@ const (
 
 // whereEnvoyIs tells users where the program is looked for.
 const whereEnvoyIs = "from $ENVOY, PATH or .tools/bin"
+
+// untilHangUp ends a context with the terminal too: what runs Envoy leaves nothing
+// behind.
+func untilHangUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
+}
 
 // findEnvoy looks for the program; a checkout of meshctl keeps its own beside the
 // folder of the running program, and in the current one.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -86,7 +84,7 @@ func (o *envoyRunOptions) complete(cmd *cobra.Command) error {
 }
 
 func (o *envoyRunOptions) run(ctx context.Context) (err error) {
-	ctx, ignore := signal.NotifyContext(ctx, syscall.SIGHUP) // a terminal that is closed
+	ctx, ignore := untilHangUp(ctx)
 	defer ignore()
 	binary, err := findEnvoy()
 	if err != nil {

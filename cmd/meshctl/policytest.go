@@ -126,6 +126,9 @@ func (o *policyTestOptions) test(ctx context.Context) error {
 	}
 	options := policytest.Options{Only: o.only, FailFast: o.failFast}
 	if o.engine == engineEnvoy {
+		var ignore context.CancelFunc
+		ctx, ignore = untilHangUp(ctx)
+		defer ignore()
 		binary, err := findEnvoy()
 		if err != nil {
 			return err

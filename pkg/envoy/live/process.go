@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -71,18 +72,33 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 	if log != nil {
 		p.command.Stderr = io.MultiWriter(out, log)
 	}
-	if err := p.command.Start(); err != nil {
+	if err := p.start(out); err != nil {
 		return nil, errors.Join(err, out.Close())
 	}
-	go func() {
-		p.err = p.command.Wait()
-		_ = out.Close() // nothing more comes
-		close(p.exited)
-	}()
 	if err := p.awaitReady(ctx, adminFile); err != nil {
 		return nil, errors.Join(ofEnvoy(ctx, binary, err), p.Stop())
 	}
 	return p, nil
+}
+
+// start starts the command and closes its log when it has ended. Where the command
+// shall end with this process, that goes by the thread that started it: it is kept
+// for as long.
+func (p *Process) start(log io.Closer) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.command.Start()
+		started <- err
+		if err != nil {
+			return
+		}
+		p.err = p.command.Wait()
+		_ = log.Close() // nothing more comes
+		close(p.exited)
+	}()
+	return <-started
 }
 
 // logLevels are what Envoy shall say beside warnings: what its policies decide, if

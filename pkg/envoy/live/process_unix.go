@@ -10,8 +10,11 @@ import (
 )
 
 // ownGroup keeps the terminal's signals from a command: whoever started it ends
-// it.
-func ownGroup(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
+// it, or is gone itself.
+func ownGroup(c *exec.Cmd) {
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	endWithParent(c.SysProcAttr)
+}
 
 func terminate(p *os.Process) error { return signalGroup(p, syscall.SIGTERM) }
 func kill(p *os.Process) error      { return signalGroup(p, syscall.SIGKILL) }
