@@ -135,22 +135,6 @@ func ofEnvoy(ctx context.Context, binary string, err error) error {
 	return &report.InputError{Subject: binary, Err: errors.New("this is not an Envoy: --version does not print one"), Hint: howToGetEnvoy}
 }
 
-// complaint is what Envoy gives as a reason: its critical lines, or the last one.
-func complaint(output string) string {
-	lines := strings.Split(strings.TrimSpace(output), "\n")
-	for _, line := range lines {
-		if _, reason, ok := strings.Cut(line, "][critical]"); ok {
-			return strings.TrimSpace(reason)
-		}
-	}
-	for _, line := range lines {
-		if strings.HasPrefix(line, "error initializing configuration") {
-			return line
-		}
-	}
-	return lines[len(lines)-1]
-}
-
 // awaitReady waits until Envoy says that it is LIVE.
 func (p *Process) awaitReady(ctx context.Context, adminFile string) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)

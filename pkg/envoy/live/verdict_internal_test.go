@@ -179,6 +179,8 @@ func TestComplaint(t *testing.T) {
 		"[2026-01-01][1][warning][x] old\n[2026-01-01 00:00:00][1][critical][main] [source/server.cc:1] std::terminate called\nmore": "[main] [source/server.cc:1] std::terminate called",
 		"x\nerror initializing configuration '/tmp/b.json': Unknown field\ny":                                                        "error initializing configuration '/tmp/b.json': Unknown field",
 		"one\ntwo\n": "two",
+		"[1][2][critical][main] [s.cc:1] error in 'b.json': goo.gle/debugstr  \nnode {\n  id: \": x\"\n}\n: Proto constraint validation failed (a | caused by b)\n": "[main] [s.cc:1] error in 'b.json': Proto constraint validation failed (a | caused by b)",
+		"[1][2][critical][main] [s.cc:1] error: goo.gle/debugonly \ncut off":                                                                                        "[main] [s.cc:1] error: goo.gle/debugonly",
 	} {
 		if got := complaint(output); got != want {
 			t.Errorf("%q, want %q", got, want)
