@@ -8,6 +8,7 @@ import (
 	"github.com/meshctl/meshctl/pkg/envoy/live"
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
+	meshreport "github.com/meshctl/meshctl/pkg/report"
 )
 
 // callerIdentity is the SPIFFE ID that --as means.
@@ -21,7 +22,9 @@ func callerIdentity(s *mesh.Snapshot, text string) (string, error) {
 		return "", fmt.Errorf("as %q: expected NAMESPACE/SERVICEACCOUNT or a SPIFFE ID", text)
 	}
 	if err := s.FindAccount(namespace, account); err != nil {
-		return "", err
+		return "", &meshreport.InputError{
+			Err: err, Hint: fmt.Sprintf("a SPIFFE ID is taken as it is: --as spiffe://%s/ns/%s/sa/%s", s.Config.TrustDomain, namespace, account),
+		}
 	}
 	return fmt.Sprintf("spiffe://%s/ns/%s/sa/%s", s.Config.TrustDomain, namespace, account), nil
 }
@@ -43,6 +46,7 @@ func newCallLines(s *mesh.Snapshot, simulator *policy.Simulator, sidecars *live.
 // run.
 func (c *callLines) all(workloads []*mesh.Workload, running []live.Workload) ([]string, error) {
 	lines := []string{fmt.Sprintf("Envoy runs the sidecars of %s. Certificates and keys of clients: %s", counted(len(workloads), "workload"), c.sidecars.Folder())}
+	lines = append(lines, fmt.Sprintf("What it was told: curl -s http://%s/config_dump >dump.json, for meshctl envoy show, eval and diff", c.sidecars.Process().Admin))
 	for i, w := range workloads {
 		r := &running[i]
 		lines = append(lines, "", fmt.Sprintf("%s on %s, as %s", r.Config.Workload, c.sidecars.Address(r.Config.Workload), r.Identity))

@@ -257,17 +257,43 @@ func (f *sourceFlags) sides(ctx context.Context, streams genericiooptions.IOStre
 	if after, err = f.side(b, only); err != nil {
 		return before, after, err
 	}
+	return before, after, missingWorkload(only, a, b, before, after)
+}
+
+// missingWorkload is an error for a workload that was asked for and that neither
+// side has, and for none at all.
+func missingWorkload(only map[string]bool, a, b *source, before, after diff.Side) error {
 	found := map[string]bool{"": true}
 	for _, d := range slices.Concat(before.Dumps, after.Dumps) {
 		found[d.Workload] = true
 	}
+	none := len(before.Dumps)+len(after.Dumps) == 0
 	for _, name := range slices.Sorted(maps.Keys(only)) {
-		if !found[name] && (a.snapshot != nil || b.snapshot != nil || len(found) > 1) {
-			return before, after, fmt.Errorf("no workload %s with a sidecar in %s or %s", name, a.name, b.name)
+		if !found[name] && (none || a.snapshot != nil || b.snapshot != nil || len(found) > 1) {
+			return fmt.Errorf("no workload %s with a sidecar in %s or %s; there are %s", name, a.name, b.name, strings.Join(sidecarNames(a, b), ", "))
 		}
 	}
-	if len(before.Dumps)+len(after.Dumps) == 0 {
-		return before, after, fmt.Errorf("no workload with a sidecar in %s or %s", a.name, b.name)
+	if none {
+		return fmt.Errorf("no workload with a sidecar in %s or %s", a.name, b.name)
 	}
-	return before, after, nil
+	return nil
+}
+
+// sidecarNames are the workloads of sources, sorted.
+func sidecarNames(sources ...*source) []string {
+	names := map[string]bool{}
+	for _, s := range sources {
+		for _, d := range s.dumps {
+			names[orUnnamed(d.Workload)] = true
+		}
+		if s.snapshot == nil {
+			continue
+		}
+		for _, w := range s.snapshot.Workloads {
+			if w.Membership.Sidecar && !w.IsGateway() {
+				names[w.Namespace+"/"+w.Name] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
 }

@@ -58,7 +58,8 @@ func ReadConfig(name string, r io.Reader) ([]*Dump, error) {
 // ParseConfig reads configurations as JSON or YAML: the documents of
 // MarshalJSON, a List of them, a config dump of Envoy or istioctl or a part of
 // one, a bootstrap, or a list of resources of one kind; gzip may have made it
-// smaller. Private keys are not kept. It fails with a
+// smaller. Of an Envoy that runs the sidecars of several workloads, as Static makes
+// it, each is one. Private keys are not kept. It fails with a
 // report.InputError that says where the fault is.
 func ParseConfig(name string, data []byte) ([]*Dump, error) {
 	p := &parser{name: name, text: data}
@@ -90,6 +91,9 @@ func ParseConfig(name string, data []byte) ([]*Dump, error) {
 	all, err := p.document(p.whole())
 	if err != nil {
 		return nil, err
+	}
+	if len(all) == 1 {
+		return all[0].perWorkload(), nil
 	}
 	return all, nil
 }

@@ -88,18 +88,29 @@ func Static(places []Place, o StaticOptions) (*bootstrapv3.Bootstrap, error) {
 		}
 		b := &staticBuilder{StaticOptions: o, Place: &places[i], used: map[string]bool{}, asked: map[string]netip.AddrPort{}, requests: map[string]bool{}, pods: map[podLead]bool{}}
 		if len(places) > 1 {
-			b.prefix = places[i].Config.Workload + "|"
+			b.prefix = places[i].Config.Workload + workloadMark
 		}
 		if err := b.build(resources); err != nil {
 			return nil, fmt.Errorf("%s: %w", places[i].Config.Workload, err)
 		}
 	}
 	return &bootstrapv3.Bootstrap{
-		Node:            &corev3.Node{Id: "sidecar~" + places[0].Address.String() + "~meshctl~loopback", Cluster: "meshctl"},
+		Node:            node(places),
 		Admin:           &bootstrapv3.Admin{Address: socketAddress(o.Admin.Addr().String(), uint32(o.Admin.Port()))},
 		LayeredRuntime:  runtimeFlags(),
 		StaticResources: resources,
 	}, nil
+}
+
+// node says whose sidecar it is, where it is that of one workload.
+func node(places []Place) *corev3.Node {
+	n := &corev3.Node{Id: "sidecar~" + places[0].Address.String() + "~meshctl~loopback", Cluster: "meshctl"}
+	if namespace, name, ok := strings.Cut(places[0].Config.Workload, "/"); ok && len(places) == 1 {
+		n.Metadata = &structpb.Struct{Fields: map[string]*structpb.Value{
+			"NAMESPACE": structpb.NewStringValue(namespace), "WORKLOAD_NAME": structpb.NewStringValue(name),
+		}}
+	}
+	return n
 }
 
 // runtimeFlags are those of istiod's bootstrap that change what Envoy accepts

@@ -26,6 +26,7 @@ func (b *staticBuilder) upstream(original *clusterv3.Cluster, requests bool) (*c
 	if original.GetType() != clusterv3.Cluster_ORIGINAL_DST || !b.redirected() {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 		c.EdsClusterConfig, c.TypedDnsResolverConfig = nil, nil
+		c.DnsRefreshRate, c.DnsJitter, c.RespectDnsTtl, c.DnsLookupFamily = nil, nil, false, clusterv3.Cluster_AUTO // of names that are looked up
 		c.LoadAssignment = b.peers(b.Config.assignment(original), c.Name)
 	}
 	if original.GetType() == clusterv3.Cluster_ORIGINAL_DST && !b.redirected() {
