@@ -44,7 +44,8 @@ func newEnvoyConfigCmd(streams genericiooptions.IOStreams, runF func(context.Con
 		Short: "Print what istiod would tell a sidecar",
 		Long: `Print the listeners, clusters, routes and endpoints that istiod would send to the
 sidecar of a workload: names, matches, ALPN, TLS contexts, RBAC and JWT as istiod
-writes them. Secrets are named, never shown.
+writes them. Secrets are named, never shown; in keys of token rules that are in the
+manifests "(not shown)" stands for what is secret, such as a symmetric key.
 
 Addresses that a cluster would assign are made up: the same name always gets the
 same address. Istio's own telemetry extensions, tracing, access logs and
@@ -62,8 +63,9 @@ called at the addresses of their own bootstraps. -o files=DIRECTORY writes
   DIRECTORY/NAMESPACE/NAME/{cert,root}.pem   made for it, valid for a day
   DIRECTORY/NAMESPACE/NAME/key.pem           only this user can read it
 
-All of one run trust each other. Printed, the bootstrap names cert.pem, key.pem
-and root.pem in the current folder; keys are never printed.
+All of one run trust each other. A bootstrap.yaml that has to have a symmetric key
+of a token rule is for this user only, too. Printed, the bootstrap names cert.pem,
+key.pem and root.pem in the current folder; keys are never printed.
 
 Exit status: 0 done; 2 the input cannot be read or names what is not there.`,
 		Example: `  meshctl envoy config -f manifests/ --workload shop/web
@@ -136,7 +138,10 @@ func (o *envoyConfigOptions) run(ctx context.Context) error {
 	}
 	configs := make([]*envoy.Config, len(workloads))
 	err = workers.Each(ctx, len(workloads), 1, func(i int) (err error) {
-		configs[i], err = generator.Config(workloads[i])
+		config, err := generator.Config(workloads[i])
+		if err == nil {
+			configs[i] = config.Shown()
+		}
 		return err
 	})
 	if err != nil {

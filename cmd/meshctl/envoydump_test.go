@@ -23,6 +23,9 @@ import (
 	"github.com/meshctl/meshctl/pkg/certs"
 	"github.com/meshctl/meshctl/pkg/envoy"
 	"github.com/meshctl/meshctl/pkg/envoy/live"
+	"github.com/meshctl/meshctl/pkg/manifest"
+	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/policy"
 )
 
 // dumpMesh has ports of all kinds, tokens and rules.
@@ -159,14 +162,20 @@ func (d *dumping) dump(t *testing.T, name, query string) string {
 func TestEnvoyDumpStatic(t *testing.T) {
 	t.Parallel()
 	d := newDumping(t, 1)
-	manifests := d.write(t, "mesh.yaml", []byte(dumpMesh))
-	istiod, _, _ := meshctl(t, "envoy", "config", "-f", manifests, "--workload", "shop/cart")
-	all, err := envoy.ParseConfig("cart.json", []byte(istiod))
+	stream, err := manifest.Read("mesh.yaml", []byte(dumpMesh))
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshot, err := mesh.Build([]*manifest.Stream{stream}, mesh.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := envoy.NewGenerator(snapshot, policy.NewSimulator(snapshot)).Config(snapshot.Workload("shop", "cart"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := envoy.Static([]envoy.Place{{
-		Config: &all[0].Config, Address: d.address, Certificate: d.certificate, Key: d.key, Roots: d.roots,
+		Config: config, Address: d.address, Certificate: d.certificate, Key: d.key, Roots: d.roots,
 	}}, envoy.StaticOptions{Form: envoy.ProxyProtocol, Admin: netip.MustParseAddrPort("127.0.0.1:0")})
 	if err != nil {
 		t.Fatal(err)

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +23,7 @@ import (
 type envoyEvalOptions struct {
 	streams  genericiooptions.IOStreams
 	question questionFlags
-	port     uint16
+	port     portFlag
 	alpn     []string
 	custom   string
 	workload string
@@ -78,7 +80,7 @@ Exit status: 0 allow; 1 any other verdict; 2 the input cannot be read; 3 unknown
 
 func (o *envoyEvalOptions) register(cmd *cobra.Command) {
 	flags, q := cmd.Flags(), &o.question
-	flags.Uint16Var(&o.port, "port", 0, "port of the workload that is called")
+	flags.Var(&o.port, "port", "port of the workload that is called")
 	flags.StringVar(&o.workload, "workload", "", "whose configuration, if there are several: NAMESPACE/NAME")
 	flags.StringVar(&q.principal, "principal", "", "who calls, by mTLS: a SPIFFE ID")
 	flags.BoolVar(&q.plaintext, "plaintext", false, "the caller has no sidecar and speaks no TLS")
@@ -109,6 +111,8 @@ func (o *envoyEvalOptions) complete(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "no port: give --port, the workload's own")
 	case o.question.principal == "" && !o.question.plaintext:
 		return usagef(cmd, "no caller: give --principal SPIFFE-ID or --plaintext")
+	case o.question.principal != "" && o.question.plaintext:
+		return usagef(cmd, "--principal and --plaintext exclude each other")
 	case !slices.Contains([]string{"", "allow", "deny", "error"}, o.custom):
 		return usagef(cmd, "custom %q: expected allow, deny or error", o.custom)
 	}
@@ -133,6 +137,7 @@ func (o *envoyEvalOptions) run() error {
 		return err
 	}
 	a := envoy.NewEnforcement(d, o.now()).Evaluate(r)
+	a.Reason = ofDump(a.Reason)
 	caller := "a client without mTLS"
 	if r.From.Identity != nil {
 		caller = *r.From.Identity
@@ -149,6 +154,27 @@ func (o *envoyEvalOptions) run() error {
 		return err
 	}
 	return judge(policy.Answer{Outcome: a.Outcome, Reason: a.Reason})
+}
+
+// portFlag is a port number; 0 is none.
+type portFlag uint16
+
+func (p *portFlag) String() string { return strconv.FormatUint(uint64(*p), 10) }
+
+func (*portFlag) Type() string { return "port" }
+
+func (p *portFlag) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return errors.New("expected 1 to 65535")
+	}
+	*p = portFlag(n)
+	return nil
+}
+
+// ofDump is a reason in words for who has a dump, and no flag for more.
+func ofDump(reason string) string {
+	return strings.NewReplacer("are at jwksUri "+envoy.NotShown, "are not shown in the configuration", ": give them with --jwks FILE", "").Replace(reason)
 }
 
 func orUnnamed(workload string) string {

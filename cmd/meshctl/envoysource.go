@@ -257,7 +257,19 @@ func (f *sourceFlags) sides(ctx context.Context, streams genericiooptions.IOStre
 	if after, err = f.side(b, only); err != nil {
 		return before, after, err
 	}
+	hideAlike(before.Dumps, after.Dumps)
 	return before, after, missingWorkload(only, a, b, before, after)
+}
+
+// hideAlike lets no key differ from one that is not shown.
+func hideAlike(dumps ...[]*envoy.Dump) {
+	all := slices.Concat(dumps...)
+	if !slices.ContainsFunc(all, func(d *envoy.Dump) bool { return d.Hides() }) {
+		return
+	}
+	for _, d := range all {
+		d.Config = *d.Shown()
+	}
 }
 
 // missingWorkload is an error for a workload that was asked for and that neither

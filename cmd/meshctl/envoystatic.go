@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/envoy"
@@ -48,8 +49,14 @@ func (o *envoyConfigOptions) static(s *mesh.Snapshot, generator *envoy.Generator
 	var lines []string
 	for i := range all {
 		name := filepath.Join(folder(all[i].Workload), "bootstrap.yaml")
-		if public[name], err = bootstrapYAML(&all[i]); err != nil {
+		text, err := bootstrapYAML(all[i].Bootstrap)
+		if err != nil {
 			return err
+		}
+		if _, keyed := envoy.HideKeys(all[i].Bootstrap); keyed {
+			secret[name] = text // a symmetric key signs as well
+		} else {
+			public[name] = text
 		}
 		lines = append(lines, fmt.Sprintf("%s on %s: envoy --disable-hot-restart -c %s", all[i].Workload, all[i].Address, filepath.Join(dir, strings.TrimPrefix(name, root))))
 	}
@@ -64,12 +71,19 @@ func (o *envoyConfigOptions) printStatic(s *mesh.Snapshot, roster *live.Roster, 
 	if err != nil {
 		return err
 	}
-	text, err := protojson.Marshal(all[0].Bootstrap)
+	shown, keyed := envoy.HideKeys(all[0].Bootstrap)
+	if keyed {
+		const warning = "warning: the symmetric keys of token rules are not shown, and Envoy takes none of such rules without: -o files=DIRECTORY writes them, for you only"
+		if err := printer.Lines(o.streams.ErrOut, warning); err != nil {
+			return err
+		}
+	}
+	text, err := protojson.Marshal(shown)
 	if err != nil {
 		return err
 	}
 	if form == "yaml" {
-		if text, err = bootstrapYAML(&all[0]); err != nil {
+		if text, err = bootstrapYAML(shown); err != nil {
 			return err
 		}
 		_, err = o.streams.Out.Write(text)
@@ -78,8 +92,8 @@ func (o *envoyConfigOptions) printStatic(s *mesh.Snapshot, roster *live.Roster, 
 	return printer.JSON(o.streams.Out, json.RawMessage(text))
 }
 
-func bootstrapYAML(s *live.Standalone) ([]byte, error) {
-	text, err := protojson.Marshal(s.Bootstrap)
+func bootstrapYAML(bootstrap proto.Message) ([]byte, error) {
+	text, err := protojson.Marshal(bootstrap)
 	if err != nil {
 		return nil, err
 	}

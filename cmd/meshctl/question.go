@@ -89,6 +89,10 @@ func (f *questionFlags) complete(cmd *cobra.Command) error {
 		return usagef(cmd, "--jwt, --claim and --token exclude each other")
 	case f.tcp && isHTTP:
 		return usagef(cmd, "--tcp sends bytes that are no HTTP: leave out the flags of HTTP requests")
+	case typed(cmd, "method") && f.method == "":
+		return usagef(cmd, "--method is empty: leave it out for the default")
+	case typed(cmd, "path") && f.path == "":
+		return usagef(cmd, "--path is empty: leave it out for /")
 	case f.path != "" && f.path[0] != '/' && f.path != "*" && !strings.Contains(f.path, "://"):
 		return usagef(cmd, "path %q: expected a path that starts with /", f.path)
 	}

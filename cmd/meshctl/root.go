@@ -77,6 +77,7 @@ func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = cmd.Root().SuggestionsMinimumDistance // cobra asks each command for its own
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usagef(cmd, "unknown command %q for %q: did you mean %s?", args[0], cmd.CommandPath(), strings.Join(near, " or "))
 	}

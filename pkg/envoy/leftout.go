@@ -7,7 +7,7 @@ func LeftOut(s *mesh.Snapshot) []string {
 	all := []string{
 		"Istio's own extensions: istio.stats, istio.metadata_exchange, istio.alpn, and its telemetry",
 		"tracing, access logs, statistics tags and WasmPlugins",
-		"secrets: they are named, with who hands them out",
+		"secrets: they are named, with who hands them out; of keys of token rules, what is secret is not shown",
 		"the proxy's bootstrap, and listeners for probes and metrics that are part of it",
 		"gateways, waypoints, and clusters of other networks and of other clusters",
 		"locality failover, and endpoints that only Endpoints and EndpointSlices name",

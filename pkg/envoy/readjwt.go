@@ -99,6 +99,8 @@ func provider(p *jwtv3.JwtProvider) (policy.Provider, error) {
 		if address, ok := strings.CutPrefix(text, keysOf); ok && strings.Contains(address, "://") && !strings.HasPrefix(address, "the ") {
 			rule.JwksUri = address
 		}
+	case hidesKeys(text): // whether they verify a token cannot be told
+		rule.JwksUri = NotShown
 	case text != "":
 		rule.Jwks = text
 		known.Keys, known.KeysErr = policy.ParseKeys([]byte(text))

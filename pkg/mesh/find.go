@@ -30,7 +30,7 @@ func IsKind(asked, kind string) bool {
 func (s *Snapshot) FindWorkload(reference, namespace string) (*Workload, error) {
 	kind, name, ok := strings.Cut(reference, "/")
 	if !ok || name == "" || kind == "" {
-		return nil, fmt.Errorf("workload %q: expected KIND/NAME.NAMESPACE, such as deploy/web.shop", reference)
+		return nil, fmt.Errorf("workload %q: expected NAMESPACE/NAME or KIND/NAME.NAMESPACE, such as shop/web or deploy/web.shop", reference)
 	}
 	if !s.runsPods(kind) {
 		if w := s.Workload(kind, name); w != nil {

@@ -129,7 +129,7 @@ func TestFind(t *testing.T) {
 		{workload, "deploy/web", "", "workload deploy/web is in several namespaces, name one: web.lab, web.shop"},
 		{workload, "deploy/wep.shop", "", "no workload deploy/wep.shop in the manifests; there are deployment/web.shop, "},
 		{workload, "sts/web", "lab", "no workload sts/web in the manifests; there are "},
-		{workload, "web", "shop", `workload "web": expected KIND/NAME.NAMESPACE, such as deploy/web.shop`},
+		{workload, "web", "shop", `workload "web": expected NAMESPACE/NAME or KIND/NAME.NAMESPACE, such as shop/web or deploy/web.shop`},
 		{service, "web.shop", "", "web.shop.svc.cluster.local"},
 		{service, "web.shop.svc", "", "web.shop.svc.cluster.local"},
 		{service, "web.shop.svc.cluster.local", "", "web.shop.svc.cluster.local"},
