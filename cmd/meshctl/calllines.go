@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/meshctl/meshctl/pkg/envoy/live"
@@ -50,17 +51,32 @@ func (c *callLines) all(workloads []*mesh.Workload, running []live.Workload) ([]
 	for i, w := range workloads {
 		r := &running[i]
 		lines = append(lines, "", fmt.Sprintf("%s on %s, as %s", r.Config.Workload, c.sidecars.Address(r.Config.Workload), r.Identity))
-		other := running[(i+1)%len(running)]
-		inbound, err := c.inbound(w, r, other.Identity)
+		inbound, err := c.inbound(w, r, running[(i+1)%len(running)].Identity)
 		if err != nil {
 			return nil, err
 		}
 		lines = append(lines, inbound...)
-		if len(running) > 1 {
-			lines = append(lines, c.through(w, r.Config.Workload, other.Config.Workload)...)
+		for _, n := range c.senders(i, running) {
+			lines = append(lines, c.through(w, r.Config.Workload, workloads[n], running[n].Config.Workload)...)
 		}
 	}
 	return append(lines, "", "Ctrl-C ends it."), nil
+}
+
+// senders are the workloads through whose sidecars another is called, by number:
+// those of the callers that were asked for, as far as they run, or else the next
+// one.
+func (c *callLines) senders(to int, running []live.Workload) []int {
+	var all []int
+	for i := range running {
+		if i != to && slices.Contains(c.as, running[i].Identity) {
+			all = append(all, i)
+		}
+	}
+	if all == nil && len(running) > 1 && !slices.Contains(c.as, running[to].Identity) {
+		all = append(all, (to+1)%len(running))
+	}
+	return all
 }
 
 // inbound calls the workload's own ports.
@@ -79,6 +95,10 @@ func (c *callLines) inbound(w *mesh.Workload, r *live.Workload, other string) ([
 			continue
 		}
 		at := netip.AddrPortFrom(c.sidecars.Address(r.Config.Workload), uint16(p.Port)) //nolint:gosec // a port
+		if p.Bypass != "" {
+			lines = append(lines, fmt.Sprintf("  port %d bypasses the sidecar (%s): the application answers, and no policy decides", p.Port, p.Bypass), labelled("as anybody", plainCall(at, p.Traffic)))
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("  port %d, %s, mTLS %s", p.Port, protocolText(p.Protocol, p.Traffic), p.Mode))
 		lines = append(lines, labelled("without TLS", plainCall(at, p.Traffic)))
 		if p.Mode == policy.Disable {
@@ -109,7 +129,7 @@ func (c *callLines) client(id string) (live.Files, error) {
 }
 
 // through calls the workload's Services by the sidecar of another.
-func (c *callLines) through(w *mesh.Workload, to, from string) []string {
+func (c *callLines) through(w *mesh.Workload, to string, sender *mesh.Workload, from string) []string {
 	var lines []string
 	for _, p := range c.snapshot.InboundPorts(w) {
 		if p.Service == nil {
@@ -118,7 +138,11 @@ func (c *callLines) through(w *mesh.Workload, to, from string) []string {
 		port := uint32(p.Port.Number) //nolint:gosec // a port
 		label := fmt.Sprintf("%s:%d through the sidecar of %s", p.Service.Hostname, port, from)
 		at, why := c.sidecars.Toward(from, to, p.Service.Hostname, port)
+		annotation, unseen := sender.BypassesOutbound(p.Port.Number)
 		switch {
+		case unseen:
+			lines = append(lines, fmt.Sprintf("    # not %s: on a pod that does not see what goes to port %d (%s)", label, port, annotation))
+			continue
 		case why != "":
 			lines = append(lines, "    # not "+label+": "+why)
 			continue

@@ -132,6 +132,9 @@ func (o *envoyConfigOptions) run(ctx context.Context) error {
 			}
 		}
 	}
+	if err := o.tellBypasses(snapshot, workloads); err != nil {
+		return err
+	}
 	generator := envoy.NewGenerator(snapshot, policy.NewSimulator(snapshot))
 	if o.form == staticForm {
 		return o.static(snapshot, generator, workloads)
@@ -148,6 +151,22 @@ func (o *envoyConfigOptions) run(ctx context.Context) error {
 		return err
 	}
 	return o.print(workloads, configs)
+}
+
+// tellBypasses says which ports a sidecar is told of and does not see.
+func (o *envoyConfigOptions) tellBypasses(s *mesh.Snapshot, workloads []*mesh.Workload) error {
+	if !o.snapshot.input.verbose && o.form != staticForm {
+		return nil
+	}
+	var lines []string
+	for _, w := range workloads {
+		for _, p := range s.InboundPorts(w) {
+			if annotation, bypasses := w.BypassesInbound(p.Number); bypasses {
+				lines = append(lines, fmt.Sprintf("note: on a pod of %s port %d bypasses the sidecar (%s): what is configured for it decides nothing", w, p.Number, annotation))
+			}
+		}
+	}
+	return printer.Lines(o.streams.ErrOut, lines...)
 }
 
 // pick finds the workloads. One without a sidecar is configured all the same if

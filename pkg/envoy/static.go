@@ -59,6 +59,9 @@ type Place struct {
 	// Undeclared are ports that nobody declares and that are listened on all the
 	// same, for OwnAddresses.
 	Undeclared []uint32
+	// Bypassing are declared ports that are not listened on, for OwnAddresses: on a
+	// pod their connections are not redirected.
+	Bypassing []uint32
 	// Outbound is for what the workload sends; nil for what comes in only.
 	Outbound *Outbound
 }

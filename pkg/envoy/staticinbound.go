@@ -49,6 +49,9 @@ func (b *staticBuilder) inbound(original *listenerv3.Listener) (*listenerv3.List
 		l.ListenerFilters = append([]*listenerv3.ListenerFilter{first}, l.ListenerFilters...)
 	} else {
 		for _, port := range append(declaredPorts(l), b.Undeclared...) {
+			if slices.Contains(b.Bypassing, port) {
+				continue
+			}
 			l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{Address: socketAddress(b.Address.String(), port)})
 		}
 	}

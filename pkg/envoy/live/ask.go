@@ -3,6 +3,7 @@ package live
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/meshctl/meshctl/pkg/envoy"
@@ -91,6 +92,10 @@ func (s *Sidecars) Ask(ctx context.Context, requests []policy.Request) ([]Answer
 		t, ok := s.targets[answers[i].Workload]
 		if !ok {
 			answers[i].Err = fmt.Errorf("no sidecar of %s runs here", answers[i].Workload)
+			return
+		}
+		if slices.Contains(t.bypassed, r.To.Port) {
+			answers[i].Err = fmt.Errorf("port %d bypasses the sidecar of %s", r.To.Port, t.workload)
 			return
 		}
 		replies[i], answers[i].Err = s.caller.call(ctx, t, r, func(name string) { opened.add(name, i) })

@@ -23,6 +23,7 @@ type target struct {
 	form     envoy.StaticForm
 	outbound *envoy.Outbound // nil if it does not send
 	config   *envoy.Config
+	bypassed []uint32 // ports that the sidecar does not see
 }
 
 // inboundPort is where sidecars take what is redirected to them (EC-10).

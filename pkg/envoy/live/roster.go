@@ -39,6 +39,12 @@ func (r *Roster) Add(w *mesh.Workload) (string, error) {
 	r.names[w], r.taken[w.Namespace+"/"+name] = name, true
 	config := *rendered
 	config.Workload = w.Namespace + "/" + name
-	r.Workloads = append(r.Workloads, Workload{Config: &config, Identity: w.Identity(r.domain)})
+	running := Workload{Config: &config, Identity: w.Identity(r.domain)}
+	for _, port := range config.InboundPorts() {
+		if _, bypasses := w.BypassesInbound(int32(port)); bypasses { //nolint:gosec // a port
+			running.Bypassing = append(running.Bypassing, port)
+		}
+	}
+	r.Workloads = append(r.Workloads, running)
 	return name, nil
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -165,7 +166,7 @@ func redirectLine(conn net.Conn, r *Sent) []byte {
 // arrived reads the verdict at the workload that was called.
 func (s *Sidecars) arrived(ctx context.Context, a *Answer, r *reply) error {
 	own := decisiveEntry(a.Log)
-	at, _, _ := net.SplitHostPort(own.Upstream)
+	at, to, _ := net.SplitHostPort(own.Upstream)
 	for name, address := range s.peers {
 		if address.String() == at {
 			a.Workload = name
@@ -177,7 +178,8 @@ func (s *Sidecars) arrived(ctx context.Context, a *Answer, r *reply) error {
 	case a.Workload == "":
 		return r.untold(a.Log)
 	}
-	if _, guarded := s.targets[a.Workload]; !guarded {
+	port, _ := strconv.ParseUint(to, 10, 16) // 0 for none
+	if t, guarded := s.targets[a.Workload]; !guarded || slices.Contains(t.bypassed, uint32(port)) {
 		return r.unguarded(a)
 	}
 	if broken(own) {

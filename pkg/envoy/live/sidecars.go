@@ -49,6 +49,9 @@ type Options struct {
 type Workload struct {
 	Config   *envoy.Config
 	Identity string // of its certificate
+	// Bypassing are declared ports that its sidecar does not see: with OwnAddresses
+	// the application has them itself (PA-22).
+	Bypassing []uint32
 }
 
 // Sidecars are those of some workloads, in one Envoy.
@@ -102,7 +105,7 @@ func (s *Sidecars) start(ctx context.Context, workloads []Workload, o Options) (
 			return fmt.Errorf("%s: %w", workloads[i].Config.Workload, err)
 		}
 		places = append(places, place)
-		s.targets[place.Config.Workload] = target{place.Config.Workload, place.Address, o.Form, place.Outbound, place.Config}
+		s.targets[place.Config.Workload] = target{place.Config.Workload, place.Address, o.Form, place.Outbound, place.Config, place.Bypassing}
 	}
 	key, err := s.caller.issuer.public()
 	if err != nil {
@@ -165,13 +168,21 @@ func (s *Sidecars) locate(workloads []Workload, plain map[string][]uint32) (err 
 		if s.peers[name], err = s.block.next(); err != nil {
 			return err
 		}
-		for _, port := range ports {
-			echo, err := startEchoAt(name, net.JoinHostPort(s.peers[name].String(), strconv.FormatUint(uint64(port), 10)))
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
-			}
-			s.echoes = append(s.echoes, echo)
+		if err := s.bare(name, ports); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// bare starts applications on ports of a workload that no sidecar sees.
+func (s *Sidecars) bare(name string, ports []uint32) error {
+	for _, port := range ports {
+		echo, err := startEchoAt(name, net.JoinHostPort(s.peers[name].String(), strconv.FormatUint(uint64(port), 10)))
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		s.echoes = append(s.echoes, echo)
 	}
 	return nil
 }
@@ -191,6 +202,12 @@ func (s *Sidecars) place(w *Workload, o Options) (envoy.Place, error) {
 	p := envoy.Place{
 		Config: w.Config, Address: s.peers[w.Config.Workload], Certificate: f.Certificate, Key: f.Key, Roots: f.Roots,
 		Applications: map[uint32]netip.AddrPort{0: echo.Address()}, Authorizers: s.authorizer.at, Undeclared: o.Undeclared,
+	}
+	if o.Form == envoy.OwnAddresses {
+		p.Bypassing = w.Bypassing
+		if err := s.bare(w.Config.Workload, w.Bypassing); err != nil {
+			return envoy.Place{}, err
+		}
 	}
 	switch {
 	case o.Redirected == w.Config.Workload:
