@@ -61,7 +61,7 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 	p := &Process{exited: make(chan struct{}), log: filepath.Join(dir, "envoy.log")}
 	adminFile := filepath.Join(dir, "admin")
 	//nolint:gosec // the program that the user chose
-	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-level", "warning", "--component-log-level", logLevels(log),
+	p.command = exec.Command(binary, "-c", file, "--admin-address-path", adminFile, "--log-level", "warning", "--component-log-level", quiet,
 		"--concurrency", strconv.Itoa(max(1, concurrency)), "--disable-hot-restart", "--file-flush-interval-msec", strconv.Itoa(int(logFlush.Milliseconds())))
 	ownGroup(p.command)
 	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, private)
@@ -77,6 +77,11 @@ func Boot(ctx context.Context, binary, dir string, b *bootstrapv3.Bootstrap, con
 	}
 	if err := p.awaitReady(ctx, adminFile); err != nil {
 		return nil, errors.Join(ofEnvoy(ctx, binary, err), p.Stop())
+	}
+	if log != nil {
+		if err := p.tell(ctx); err != nil {
+			return nil, errors.Join(err, p.Stop())
+		}
 	}
 	return p, nil
 }
@@ -101,13 +106,25 @@ func (p *Process) start(log io.Closer) error {
 	return <-started
 }
 
-// logLevels are what Envoy shall say beside warnings: what its policies decide, if
-// somebody listens.
-func logLevels(log io.Writer) string {
-	if log == nil {
-		return "rbac:warning"
+// quiet is what Envoy shall not warn of: that fields of istiod's are old is nobody's
+// news here.
+const quiet = "misc:error"
+
+// tell lets Envoy say what its policies decide. Before it serves it would print its
+// configuration, with the keys that are in it.
+func (p *Process) tell(ctx context.Context) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.Admin+"/logging?paths=rbac:debug,jwt:debug,ext_authz:debug", nil)
+	if err != nil {
+		return err
 	}
-	return "rbac:debug,jwt:debug,ext_authz:debug"
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil || response.StatusCode == http.StatusOK {
+		return err
+	}
+	return fmt.Errorf("envoy does not set its log levels: %s", response.Status)
 }
 
 // validate lets Envoy read a bootstrap, and say what is wrong with it.
