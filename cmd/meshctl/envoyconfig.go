@@ -57,7 +57,9 @@ DIRECTORY/NAMESPACE/NAME/{listeners,clusters,routes,endpoints}.json.
 --form static is a bootstrap by which a stock Envoy runs the sidecar on this
 machine, without a control plane: it is called at an address in 127.0.0.0/8, the
 application is expected at the same ports of 127.0.0.1, and other workloads are
-called at the addresses of their own bootstraps. -o files=DIRECTORY writes
+called at the addresses of their own bootstraps. Comments in the YAML, or -v with
+JSON, say where it takes what the application sends; ports below 1024 are 20000
+higher there. -o files=DIRECTORY writes
 
   DIRECTORY/NAMESPACE/NAME/bootstrap.yaml    envoy --disable-hot-restart -c this
   DIRECTORY/NAMESPACE/NAME/{cert,root}.pem   made for it, valid for a day

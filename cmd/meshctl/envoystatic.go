@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,7 +51,7 @@ func (o *envoyConfigOptions) static(s *mesh.Snapshot, generator *envoy.Generator
 	var lines []string
 	for i := range all {
 		name := filepath.Join(folder(all[i].Workload), "bootstrap.yaml")
-		text, err := bootstrapYAML(all[i].Bootstrap)
+		text, err := bootstrapYAML(&all[i], all[i].Bootstrap)
 		if err != nil {
 			return err
 		}
@@ -78,12 +80,17 @@ func (o *envoyConfigOptions) printStatic(s *mesh.Snapshot, roster *live.Roster, 
 			return err
 		}
 	}
+	if o.snapshot.input.verbose && form == "json" { // which has no comments
+		if err := printer.Lines(o.streams.ErrOut, placeLines(&all[0])...); err != nil {
+			return err
+		}
+	}
 	text, err := protojson.Marshal(shown)
 	if err != nil {
 		return err
 	}
 	if form == "yaml" {
-		if text, err = bootstrapYAML(shown); err != nil {
+		if text, err = bootstrapYAML(&all[0], shown); err != nil {
 			return err
 		}
 		_, err = o.streams.Out.Write(text)
@@ -92,10 +99,53 @@ func (o *envoyConfigOptions) printStatic(s *mesh.Snapshot, roster *live.Roster, 
 	return printer.JSON(o.streams.Out, json.RawMessage(text))
 }
 
-func bootstrapYAML(bootstrap proto.Message) ([]byte, error) {
+// bootstrapYAML begins with where the sidecar is called, and by whom.
+func bootstrapYAML(s *live.Standalone, bootstrap proto.Message) ([]byte, error) {
 	text, err := protojson.Marshal(bootstrap)
 	if err != nil {
 		return nil, err
 	}
-	return (&manifest.Encoder{}).FromJSON(text)
+	body, err := (&manifest.Encoder{}).FromJSON(text)
+	if err != nil {
+		return nil, err
+	}
+	var head bytes.Buffer
+	for _, line := range placeLines(s) {
+		head.WriteString("# " + line + "\n")
+	}
+	return append(head.Bytes(), body...), nil
+}
+
+// placeLines say where others call a sidecar, and where its application sends what
+// goes to others.
+func placeLines(s *live.Standalone) []string {
+	lines := []string{fmt.Sprintf("The sidecar of %s. Others call it at %s%s.", s.Workload, s.Address, portsText(s.Ports))}
+	if len(s.Outlets) > 0 {
+		lines = append(lines, "What the application sends:")
+	}
+	for _, o := range s.Outlets {
+		switch {
+		case o.Address == "":
+			lines = append(lines, fmt.Sprintf("  to port %d, told apart by the host of the request: %s", o.Port, o.At))
+		case o.Service == "":
+			lines = append(lines, fmt.Sprintf("  to %s:%d: %s", o.Address, o.Port, o.At))
+		default:
+			lines = append(lines, fmt.Sprintf("  to %s:%d (%s): %s", o.Service, o.Port, o.Address, o.At))
+		}
+	}
+	return lines
+}
+
+func portsText(ports []uint32) string {
+	if len(ports) == 0 {
+		return ""
+	}
+	all := make([]string, len(ports))
+	for i, port := range ports {
+		all[i] = strconv.FormatUint(uint64(port), 10)
+	}
+	if len(all) == 1 {
+		return ", port " + all[0]
+	}
+	return ", ports " + strings.Join(all, ", ")
 }

@@ -22,8 +22,17 @@ type Standalone struct {
 	Workload  string // NAMESPACE/NAME
 	Address   netip.Addr
 	Bootstrap *bootstrapv3.Bootstrap
-	Files     Files // that the bootstrap names
+	Files     Files    // that the bootstrap names
+	Ports     []uint32 // that it is called at
+	Outlets   []Outlet // for what the application sends
 	identity  string
+}
+
+// Outlet is where a sidecar takes what its application sends to one of istiod's
+// addresses.
+type Outlet struct {
+	At netip.AddrPort
+	envoy.Outlet
 }
 
 // Standalone makes the bootstraps of all workloads. The folder of a workload has
@@ -51,6 +60,14 @@ func (r *Roster) Standalone(s *mesh.Snapshot, folder func(workload string) strin
 		one := Standalone{
 			Workload: w.Config.Workload, Address: own.address(ownHost), identity: w.Identity,
 			Files: Files{filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"), filepath.Join(dir, "root.pem")},
+		}
+		one.Ports = w.Config.InboundPorts()
+		for _, o := range w.Config.Outlets() {
+			at := out.Address
+			if o.Address != "" {
+				at = out.Services[o.Address]
+			}
+			one.Outlets = append(one.Outlets, Outlet{netip.AddrPortFrom(at, uint16(out.Shift(o.Port))), o}) //nolint:gosec // a port
 		}
 		const adminPort = 15000
 		one.Bootstrap, err = envoy.Static([]envoy.Place{{
