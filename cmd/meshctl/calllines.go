@@ -132,7 +132,7 @@ func (c *callLines) client(id string) (live.Files, error) {
 func (c *callLines) through(w *mesh.Workload, to string, sender *mesh.Workload, from string) []string {
 	var lines []string
 	for _, p := range c.snapshot.InboundPorts(w) {
-		if p.Service == nil {
+		if !slices.Contains(c.snapshot.Services, p.Service) { // a Sidecar object's own port
 			continue
 		}
 		port := uint32(p.Port.Number) //nolint:gosec // a port

@@ -31,6 +31,15 @@ func NewGenerator(s *mesh.Snapshot, simulator *policy.Simulator) *Generator {
 	}
 }
 
+// Pods are the addresses of a workload's pods. It fails as Config does.
+func (g *Generator) Pods(w *mesh.Workload) ([]string, error) {
+	side, err := g.outbound()
+	if err != nil {
+		return nil, err
+	}
+	return side.addresses.pods[w], nil
+}
+
 // Config is what istiod would tell the sidecar of a workload (EC-1). It fails
 // for a gateway, and if the mesh has more pods or services than addresses.
 func (g *Generator) Config(w *mesh.Workload) (*Config, error) {

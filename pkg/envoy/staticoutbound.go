@@ -37,6 +37,9 @@ type Outbound struct {
 	// Peers are the addresses of workloads, by NAMESPACE/NAME. Endpoints that are
 	// none of theirs are left out.
 	Peers map[string]netip.Addr
+	// Pods are the addresses of workloads by those of their pods. They go before
+	// Peers: two workloads may have one name.
+	Pods map[string]netip.Addr
 	// Shift moves listeners from ports that only the superuser may take.
 	Shift func(port uint32) uint32
 }

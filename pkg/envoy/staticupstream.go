@@ -82,7 +82,10 @@ func (b *staticBuilder) peers(original *endpointv3.ClusterLoadAssignment, name s
 
 // peer is where the workload of an endpoint runs.
 func (b *staticBuilder) peer(e *endpointv3.LbEndpoint) (netip.Addr, bool) {
-	at, ok := b.Outbound.Peers[endpointWorkload(e)]
+	at, ok := b.Outbound.Pods[e.GetEndpoint().GetAddress().GetSocketAddress().GetAddress()]
+	if !ok {
+		at, ok = b.Outbound.Peers[endpointWorkload(e)]
+	}
 	return at, ok
 }
 

@@ -39,7 +39,11 @@ func (r *Roster) Add(w *mesh.Workload) (string, error) {
 	r.names[w], r.taken[w.Namespace+"/"+name] = name, true
 	config := *rendered
 	config.Workload = w.Namespace + "/" + name
-	running := Workload{Config: &config, Identity: w.Identity(r.domain)}
+	pods, err := r.generator.Pods(w)
+	if err != nil {
+		return "", err
+	}
+	running := Workload{Config: &config, Identity: w.Identity(r.domain), Pods: pods}
 	for _, port := range config.InboundPorts() {
 		if _, bypasses := w.BypassesInbound(int32(port)); bypasses { //nolint:gosec // a port
 			running.Bypassing = append(running.Bypassing, port)

@@ -49,6 +49,9 @@ type Options struct {
 type Workload struct {
 	Config   *envoy.Config
 	Identity string // of its certificate
+	// Pods are the addresses of its pods, as others are told; nil if its name is
+	// enough to find it by.
+	Pods []string
 	// Bypassing are declared ports that its sidecar does not see: with OwnAddresses
 	// the application has them itself (PA-22).
 	Bypassing []uint32
@@ -64,6 +67,7 @@ type Sidecars struct {
 	authorizer  *authorizer
 	targets     map[string]target // by NAMESPACE/NAME
 	peers       map[string]netip.Addr
+	pods        map[string]netip.Addr // by Workload.Pods
 	caller      *caller
 	log         *logTail
 }
@@ -72,7 +76,7 @@ type Sidecars struct {
 // answers on all of its ports. The context is for the start only; the caller
 // closes them.
 func Start(ctx context.Context, workloads []Workload, o Options) (*Sidecars, error) {
-	s := &Sidecars{targets: map[string]target{}, peers: map[string]netip.Addr{}, log: newLogTail()}
+	s := &Sidecars{targets: map[string]target{}, peers: map[string]netip.Addr{}, pods: map[string]netip.Addr{}, log: newLogTail()}
 	if err := s.start(ctx, workloads, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -160,9 +164,15 @@ func (s *Sidecars) prepare(o Options) error {
 // sidecar.
 func (s *Sidecars) locate(workloads []Workload, plain map[string][]uint32) (err error) {
 	for i := range workloads {
-		if s.peers[workloads[i].Config.Workload], err = s.block.next(); err != nil {
+		own, err := s.block.next()
+		if err != nil {
 			return err
 		}
+		s.peers[workloads[i].Config.Workload] = own
+		for _, pod := range workloads[i].Pods {
+			s.pods[pod] = own
+		}
+		delete(s.pods, "") // of a machine without an address
 	}
 	for name, ports := range plain {
 		if s.peers[name], err = s.block.next(); err != nil {
@@ -221,7 +231,7 @@ func (s *Sidecars) place(w *Workload, o Options) (envoy.Place, error) {
 // redirection takes all that a workload sends at one address. Addresses of pods
 // are those that they run at here.
 func (s *Sidecars) redirection(c *envoy.Config) (*envoy.Outbound, error) {
-	out := &envoy.Outbound{Form: envoy.ProxyProtocol, Services: map[string]netip.Addr{}, Peers: s.peers}
+	out := &envoy.Outbound{Form: envoy.ProxyProtocol, Services: map[string]netip.Addr{}, Peers: s.peers, Pods: s.pods}
 	for address, workload := range c.PodAddresses() {
 		if at, ok := s.peers[workload]; ok {
 			out.Services[address] = at
@@ -234,7 +244,7 @@ func (s *Sidecars) redirection(c *envoy.Config) (*envoy.Outbound, error) {
 
 // outbound finds addresses for the listeners of a sender.
 func (s *Sidecars) outbound(c *envoy.Config) (*envoy.Outbound, error) {
-	out := &envoy.Outbound{Services: map[string]netip.Addr{}, Peers: s.peers, Shift: shifted}
+	out := &envoy.Outbound{Services: map[string]netip.Addr{}, Peers: s.peers, Pods: s.pods, Shift: shifted}
 	var err error
 	if out.Address, err = s.block.next(); err != nil {
 		return nil, err

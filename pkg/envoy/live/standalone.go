@@ -44,6 +44,10 @@ func (r *Roster) Standalone(s *mesh.Snapshot, folder func(workload string) strin
 	for name, own := range ranges {
 		peers[name] = own.address(ownHost)
 	}
+	pods, err := r.pods(s)
+	if err != nil {
+		return nil, err
+	}
 	key, err := nobodysKey()
 	if err != nil {
 		return nil, err
@@ -52,7 +56,7 @@ func (r *Roster) Standalone(s *mesh.Snapshot, folder func(workload string) strin
 	for i := range r.Workloads {
 		w := &r.Workloads[i]
 		own := ranges[w.Config.Workload]
-		out, err := own.outbound(w.Config, peers)
+		out, err := own.outbound(w.Config, peers, pods)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", w.Config.Workload, err)
 		}
@@ -127,6 +131,23 @@ func (r addressRange) address(host int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, byte(first + int(r)/size), byte(int(r) % size), byte(host)}) //nolint:gosec // ranges fit
 }
 
+// pods are the addresses here of all workloads of the mesh, by those of their pods.
+func (r *Roster) pods(s *mesh.Snapshot) (map[string]netip.Addr, error) {
+	all := map[string]netip.Addr{}
+	for i, w := range s.Workloads {
+		addresses, err := r.generator.Pods(w)
+		if err != nil {
+			return nil, err
+		}
+		for _, address := range addresses {
+			if address != "" {
+				all[address] = addressRange(i).address(ownHost)
+			}
+		}
+	}
+	return all, nil
+}
+
 // ranges are those of the mesh's workloads, and of the roster's by their names
 // there.
 func (r *Roster) ranges(s *mesh.Snapshot) map[string]addressRange {
@@ -141,8 +162,8 @@ func (r *Roster) ranges(s *mesh.Snapshot) map[string]addressRange {
 	return all
 }
 
-func (r addressRange) outbound(c *envoy.Config, peers map[string]netip.Addr) (*envoy.Outbound, error) {
-	out := &envoy.Outbound{Address: r.address(anyHost), Services: map[string]netip.Addr{}, Peers: peers, Shift: func(port uint32) uint32 { return shiftedBelow(port, 1024) }}
+func (r addressRange) outbound(c *envoy.Config, peers, pods map[string]netip.Addr) (*envoy.Outbound, error) {
+	out := &envoy.Outbound{Address: r.address(anyHost), Services: map[string]netip.Addr{}, Peers: peers, Pods: pods, Shift: func(port uint32) uint32 { return shiftedBelow(port, 1024) }}
 	for i, address := range c.ListenerAddresses() {
 		if firstService+i > lastService {
 			return nil, fmt.Errorf("it listens for more than %d services of byte streams: narrow what it sends to with a Sidecar object", lastService-firstService+1)

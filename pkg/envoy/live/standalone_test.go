@@ -94,6 +94,51 @@ func TestCertify(t *testing.T) {
 	}
 }
 
+// TestNamesakes: endpoints lead to the pods that they are of, also where two
+// workloads have one name.
+func TestNamesakes(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, shop+`---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: app, namespace: shop}
+spec: {template: {metadata: {labels: {app: set}}, spec: {containers: [{name: app, image: app:1}]}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: set, namespace: shop}
+spec: {selector: {app: set}, ports: [{name: tcp-raw, port: 5432}]}
+`)
+	roster := live.NewRoster(envoy.NewGenerator(f.Snapshot, f.simulator), "cluster.local")
+	for _, w := range f.Workloads {
+		if _, err := roster.Add(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := roster.Standalone(f.Snapshot, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]string{}
+	for i := range all {
+		at[all[i].Workload] = all[i].Address.String()
+	}
+	for _, c := range all[1].Bootstrap.StaticResources.Clusters { // shop/other
+		want, ok := map[string]string{"outbound|5432||set.shop.svc.cluster.local": "shop/app-2", "outbound|9000||app.shop.svc.cluster.local": "shop/app"}[c.Name]
+		if !ok {
+			continue
+		}
+		got := c.LoadAssignment.Endpoints[0].LbEndpoints[0].GetEndpoint().Address.GetSocketAddress().Address
+		if got != at[want] || got == "" {
+			t.Errorf("%s leads to %s, want %s at %s", c.Name, got, want, at[want])
+		}
+		delete(at, want)
+	}
+	if len(at) != 1 {
+		t.Errorf("clusters to %v are not there", at)
+	}
+}
+
 // TestRoster: workloads of one name do not run as one.
 func TestRoster(t *testing.T) {
 	t.Parallel()
