@@ -89,7 +89,7 @@ func eachText(m protoreflect.Message, change func(string) string) {
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
 		case f.IsMap():
-			v.Map().Range(func(key protoreflect.MapKey, value protoreflect.Value) bool {
+			v.Map().Range(func(_ protoreflect.MapKey, value protoreflect.Value) bool {
 				if f.MapValue().Message() != nil {
 					eachText(value.Message(), change)
 				}
