@@ -125,8 +125,10 @@ func placeLines(s *live.Standalone) []string {
 	}
 	for _, o := range s.Outlets {
 		switch {
+		case o.Address == "" && o.Service == "":
+			lines = append(lines, fmt.Sprintf("  to port %d, told apart by host: %s", o.Port, o.At))
 		case o.Address == "":
-			lines = append(lines, fmt.Sprintf("  to port %d, told apart by the host of the request: %s", o.Port, o.At))
+			lines = append(lines, fmt.Sprintf("  to %s:%d: %s", o.Service, o.Port, o.At))
 		case o.Service == "":
 			lines = append(lines, fmt.Sprintf("  to %s:%d: %s", o.Address, o.Port, o.At))
 		default:

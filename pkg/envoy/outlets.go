@@ -11,10 +11,12 @@ import (
 // Outlet is a listener for what a workload sends (EC-95).
 type Outlet struct {
 	// Address is that of a service or pod, as istiod knows it; empty for a listener
-	// that takes what goes to any, and tells requests apart by their host.
+	// that takes what goes to any.
 	Address string
 	Port    uint32
-	Service string // the host of the service at the address, if it is that of one
+	// Service is the host of the service that it is for; empty for one that tells
+	// services apart by the host of a request, or the server name of TLS.
+	Service string
 }
 
 // Outlets are the listeners for what the workload sends, in the order of their
@@ -28,11 +30,19 @@ func (c *Config) Outlets() []Outlet {
 		}
 		o := Outlet{Port: at.GetPortValue()}
 		if at.GetAddress() != anyAddress {
-			o.Address, o.Service = at.GetAddress(), serviceOf(l)
+			o.Address = at.GetAddress()
+		}
+		if o.Address != "" || !tellsApart(l) {
+			o.Service = serviceOf(l)
 		}
 		all = append(all, o)
 	}
 	return all
+}
+
+// tellsApart tells whether a listener has chains for some connections only.
+func tellsApart(l *listenerv3.Listener) bool {
+	return slices.ContainsFunc(l.FilterChains, func(c *listenerv3.FilterChain) bool { return c.FilterChainMatch != nil })
 }
 
 // serviceOf is the host of the service that a listener passes byte streams to.

@@ -149,15 +149,19 @@ func (r *Roster) pods(s *mesh.Snapshot) (map[string]netip.Addr, error) {
 }
 
 // ranges are those of the mesh's workloads, and of the roster's by their names
-// there.
+// there, which go before the same names of others.
 func (r *Roster) ranges(s *mesh.Snapshot) map[string]addressRange {
 	all := map[string]addressRange{}
 	for i, w := range s.Workloads {
-		name := w.Name
 		if own := r.names[w]; own != "" {
-			name = own
+			all[w.Namespace+"/"+own] = addressRange(i)
 		}
-		all[w.Namespace+"/"+name] = addressRange(i)
+	}
+	for i, w := range s.Workloads {
+		name := w.Namespace + "/" + w.Name
+		if _, taken := all[name]; !taken {
+			all[name] = addressRange(i)
+		}
 	}
 	return all
 }

@@ -122,6 +122,17 @@ spec: {selector: {app: set}, ports: [{name: tcp-raw, port: 5432}]}
 	at := map[string]string{}
 	for i := range all {
 		at[all[i].Workload] = all[i].Address.String()
+		alone := live.NewRoster(envoy.NewGenerator(f.Snapshot, f.simulator), "cluster.local")
+		if _, err := alone.Add(f.Workloads[i]); err != nil {
+			t.Fatal(err)
+		}
+		one, err := alone.Standalone(f.Snapshot, func(string) string { return "" })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one[0].Address != all[i].Address {
+			t.Errorf("%s is at %s, and alone at %s", all[i].Workload, all[i].Address, one[0].Address)
+		}
 	}
 	for _, c := range all[1].Bootstrap.StaticResources.Clusters { // shop/other
 		want, ok := map[string]string{"outbound|5432||set.shop.svc.cluster.local": "shop/app-2", "outbound|9000||app.shop.svc.cluster.local": "shop/app"}[c.Name]
