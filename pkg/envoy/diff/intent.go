@@ -19,19 +19,12 @@ type narrator struct {
 	intents       []Intent
 	said          map[string]bool   // kinds of changes that need no words of their own
 	own           map[string]uint32 // ports of listeners
-	// matches is how what rules match changes, in all chains alike. renamed are the
-	// names of rules that are called another, by kind and id.
-	matches map[matchKey]relation
-	renamed map[string]string
+	// matches is how what rules match changes, in all chains alike: in the filters
+	// of their action, since a rule may move to those of another. renamed are the
+	// ids of rules that are called another, "" for those that were.
+	matches map[ruleKey]relation
+	renamed map[ruleKey]string
 }
-
-// matchKey is a rule in the filters of one kind of traffic.
-type matchKey struct {
-	tcp  bool
-	rule string // kind and id
-}
-
-func (k ruleKey) match() matchKey { return matchKey{k.tcp, k.kind() + " " + k.id} }
 
 func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
 	n.intents = append(n.intents, Intent{fmt.Sprintf(format, args...), tag, cause})
@@ -138,7 +131,7 @@ func (n *narrator) rules(before, after *summary) {
 			if key.action == "LOG" || key.shadow && key.action != "CUSTOM" {
 				return Cosmetic
 			}
-			switch r := n.matches[key.match()]; r {
+			switch r := n.matches[key]; r {
 			case narrower, wider:
 				return upIf((r == wider) == restricts)
 			}
@@ -159,30 +152,39 @@ func (n *narrator) rules(before, after *summary) {
 // kept notes the rules that are what they were, though something of them
 // changes.
 func (n *narrator) kept(changes []Change) {
-	n.matches, n.renamed = map[matchKey]relation{}, map[string]string{}
+	n.matches, n.renamed = map[ruleKey]relation{}, map[ruleKey]string{}
 	for i := range changes {
 		c := &changes[i]
-		if c.Kind != "rule" && c.Kind != "shadow rule" {
+		key, ok := changedRuleKey(c)
+		if !ok {
 			continue
 		}
-		key := c.Key[len(c.Key)-1]
 		if c.Op == Renamed {
-			n.renamed[c.Kind+" "+c.Fields[0].Before] = c.Fields[0].After
-			n.renamed[key] = ""
+			old := key
+			old.id = c.Fields[0].Before
+			n.renamed[old], n.renamed[key] = key.id, ""
 			continue
 		}
-		at := matchKey{!inManager(c), key}
-		if others, seen := n.matches[at]; seen && others != c.matches {
-			n.matches[at] = incomparable
+		if others, seen := n.matches[key]; seen && others != c.matches {
+			n.matches[key] = incomparable
 			continue
 		}
-		n.matches[at] = c.matches
+		n.matches[key] = c.matches
 	}
 	for key, r := range n.matches { // in another chain it is more than a name
-		if _, both := n.renamed[key.rule]; both && r != equal {
-			delete(n.renamed, key.rule)
+		if r != equal {
+			delete(n.renamed, key)
 		}
 	}
+}
+
+// changedRuleKey is the rule that a change is of, false for another part.
+func changedRuleKey(c *Change) (ruleKey, bool) {
+	if c.Kind != "rule" && c.Kind != "shadow rule" || len(c.Key) < 2 {
+		return ruleKey{}, false
+	}
+	id := strings.TrimPrefix(c.Key[len(c.Key)-1], c.Kind+" ")
+	return ruleKey{!inManager(c), filterAction(c.Key[len(c.Key)-2]), id, c.Kind == "shadow rule"}, true
 }
 
 // inManager tells a rule of an HTTP filter: it is within a filter of connections.
@@ -190,11 +192,21 @@ func inManager(c *Change) bool {
 	return len(c.Key) > 2 && strings.HasPrefix(c.Key[len(c.Key)-3], "filter ")
 }
 
+// filterAction is the action in the key of an RBAC filter, after its name; ALLOW
+// if there is none.
+func filterAction(key string) string {
+	for _, word := range slices.Backward(strings.Fields(key)) {
+		if slices.Contains([]string{"ALLOW", "DENY", "LOG", "CUSTOM"}, word) {
+			return word
+		}
+	}
+	return "ALLOW"
+}
+
 // reworded tells of a rule that is what it was, and whether it is one. Several of
 // one kind are told once.
 func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string]bool) bool {
-	kind := key.kind() + " "
-	now, moved := n.renamed[kind+key.id]
+	now, moved := n.renamed[key]
 	_, had := before.rules[key]
 	_, has := after.rules[key]
 	where := traffic(key.tcp) + " to " + n.name
@@ -206,8 +218,8 @@ func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string
 			n.say(Cosmetic, n.ruleCause(next, n.after), "%s on %s is now called %s", n.ruleName(key), where, now)
 		}
 		return true
-	case n.matches[key.match()] == equal && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
-		id := key.action + kind + where
+	case n.matches[key] == equal && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
+		id := key.action + key.kind() + " " + where
 		if !told[id] {
 			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.action, where)
 		}
@@ -230,7 +242,7 @@ func (n *narrator) changedRule(rule string, key ruleKey, old, now ruleText, tag 
 		gained := slices.DeleteFunc(slices.Clone(side.now), func(w string) bool { return slices.Contains(side.old, w) })
 		lost := slices.DeleteFunc(slices.Clone(side.old), func(w string) bool { return slices.Contains(side.now, w) })
 		cause := n.ruleCause(key, n.after)
-		if how := n.matches[key.match()]; len(gained) > 0 && len(lost) > 0 && how != incomparable {
+		if how := n.matches[key]; len(gained) > 0 && len(lost) > 0 && how != incomparable {
 			verb := map[relation]string{narrower: "fewer", wider: "more"}[how]
 			n.say(tag(Looser), cause, "%s on %s to %s now matches %s %s: %s instead of %s", rule, traffic(key.tcp), n.name, verb, side.name, strings.Join(gained, " or "), strings.Join(lost, " or "))
 			continue

@@ -156,11 +156,7 @@ func chainPort(key string) (uint32, bool) {
 func ruleTags(c *Change) []Tag {
 	action := "ALLOW"
 	if len(c.Key) > 1 {
-		for _, word := range strings.Fields(c.Key[len(c.Key)-2]) {
-			if slices.Contains([]string{"ALLOW", "DENY", "LOG", "CUSTOM"}, word) {
-				action = word
-			}
-		}
+		action = filterAction(c.Key[len(c.Key)-2])
 	}
 	if action == "LOG" || c.Kind == "shadow rule" && action != "CUSTOM" {
 		return []Tag{Cosmetic}
