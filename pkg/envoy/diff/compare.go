@@ -156,7 +156,9 @@ func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
 	for _, key := range keysOf(olds, news) {
 		w.Changes = append(w.Changes, c.pair(olds[key], news[key])...)
 	}
-	if w.Changes = append(w.Changes, secrets(before, after)...); len(w.Changes) == 0 {
+	w.Changes = append(w.Changes, secrets(before, after)...)
+	w.Changes = append(w.Changes, bypassChanges(n.bypasses())...)
+	if len(w.Changes) == 0 {
 		return w
 	}
 	was, is := summarize(before, clusters(olds)), summarize(after, clusters(news))

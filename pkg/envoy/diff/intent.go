@@ -44,6 +44,7 @@ func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
 	maps.Copy(n.own, before.own)
 	maps.Copy(n.own, after.own)
 	n.kept(w.Changes)
+	n.bypassed(n.bypasses())
 	n.modes(before, after)
 	n.trust(before, after)
 	n.stages(before, after)
@@ -371,7 +372,7 @@ func (n *narrator) told(c *Change) bool {
 		port = n.own[c.Key[0]]
 	}
 	switch {
-	case c.Kind == "rule" || c.Kind == "shadow rule":
+	case c.Kind == "rule" || c.Kind == "shadow rule", c.Kind == bypassKind:
 		return true
 	case c.Kind == "JWT provider" && c.Op != Changed, c.Kind == "filter" && c.Op != Changed && strings.Contains(own, ".jwt_authn"):
 		return true

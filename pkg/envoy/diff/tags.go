@@ -33,6 +33,8 @@ func (t *tagger) tags(c *Change) []Tag {
 	}
 	var all []Tag
 	switch c.Kind {
+	case bypassKind:
+		all = []Tag{upIf(c.Fields[0].After == passesWords)}
 	case "rule", "shadow rule":
 		all = ruleTags(c)
 	case "chain":
