@@ -120,6 +120,7 @@ func bypassChanges(all []bypass) []Change {
 
 // bypassed tells of ports that no longer reach the sidecar, or do again.
 func (n *narrator) bypassed(all []bypass) {
+	n.about(bypassKind)
 	for _, b := range all {
 		where, end := "inbound ports of "+n.name+" that no annotation names", ""
 		if b.port != 0 {

@@ -69,6 +69,8 @@ type Change struct {
 	// matches compares, for a rule, what the filter's rules match together or, if
 	// that says nothing, what this one does.
 	matches relation
+	whole   bool // a rule whose stage came or went with it
+	unlike  bool // a chain with which a filter, or the kind of traffic, came or went
 }
 
 // Field is a value of a part. Before is empty for a new one, After for one that
@@ -98,10 +100,10 @@ func (i Intent) String() string {
 func (r *Result) Same() bool { return len(r.Workloads) == 0 }
 
 // Looser tells whether something differs that lets in what was refused, or may.
+// The lines decide: whatever part is looser is in one of them.
 func (r *Result) Looser() bool {
 	return slices.ContainsFunc(r.Workloads, func(w Workload) bool {
-		return slices.ContainsFunc(w.Changes, func(c Change) bool { return slices.Contains(c.Tags, Looser) }) ||
-			slices.ContainsFunc(w.Intents, func(i Intent) bool { return i.Tag == Looser }) // rules that went with their chains
+		return slices.ContainsFunc(w.Intents, func(i Intent) bool { return i.Tag == Looser })
 	})
 }
 
@@ -210,10 +212,16 @@ func compare(before, after *item, above []string) []Change {
 
 // relateRules says of the rules of a filter that change how what they match does.
 func relateRules(all []Change, before, after *item) {
-	for kind, policies := range before.policies {
-		now := after.policies[kind]
+	for _, kind := range keysOf(before.policies, after.policies) {
+		policies, now := before.policies[kind], after.policies[kind]
 		mine := func(c *Change) bool { return c.Kind == kind && len(c.Key) > 1 && c.Key[len(c.Key)-2] == after.String() }
-		if now == nil || !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
+		if !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
+			continue
+		}
+		if policies == nil || now == nil {
+			for i := range all {
+				all[i].whole = all[i].whole || mine(&all[i])
+			}
 			continue
 		}
 		together := relate(policies, now)

@@ -17,8 +17,11 @@ type narrator struct {
 	name          string
 	before, after *policy.Model // nil if not known
 	intents       []Intent
-	said          map[string]bool   // kinds of changes that need no words of their own
-	own           map[string]uint32 // ports of listeners
+	// said are the tags of what was said, by what it was about, and topics what is
+	// said now: changes of it need no words of their own.
+	said   map[string][]Tag
+	topics []string
+	own    map[string]uint32 // ports of listeners
 	// matches is how what rules match changes, in all chains alike: in the filters
 	// of their action, since a rule may move to those of another. renamed are the
 	// ids of rules that are called another, "" for those that were.
@@ -28,11 +31,17 @@ type narrator struct {
 
 func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
 	n.intents = append(n.intents, Intent{fmt.Sprintf(format, args...), tag, cause})
+	for _, topic := range n.topics {
+		n.said[topic] = append(n.said[topic], tag)
+	}
 }
+
+// about tells what the next words are about.
+func (n *narrator) about(topics ...string) { n.topics = topics }
 
 // tell finds the words for all changes.
 func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
-	n.said, n.own = map[string]bool{}, map[string]uint32{}
+	n.said, n.own = map[string][]Tag{}, map[string]uint32{}
 	switch {
 	case before == nil:
 		n.say(Routing, nil, "%s is new", n.name)
@@ -61,32 +70,41 @@ func (n *narrator) modes(before, after *summary) {
 		if old == now {
 			continue
 		}
-		n.said[fmt.Sprintf("chain %d", port)], n.said["inspectors"] = true, true
-		_, had := before.modes[port]
-		_, has := after.modes[port]
-		where := fmt.Sprintf("inbound :%d of %s", port, n.name)
-		if port == 0 {
-			where = "inbound ports of " + n.name + " that no Service declares"
-			if !had || !has {
-				continue
-			}
+		if n.about(chainTopic(port)); !after.blind {
+			n.about(chainTopic(port), "inspectors")
 		}
-		verb := map[mode]string{strict: "requires mTLS", permissive: "takes mTLS and plaintext", disable: "takes plaintext only", "": "is not served"}[now]
-		if port == 0 {
-			verb = map[mode]string{strict: "require mTLS", permissive: "take mTLS and plaintext", disable: "take plaintext only", "": "are not served"}[now]
+		n.mode(port, old, now)
+	}
+}
+
+func chainTopic(port uint32) string { return fmt.Sprintf("chain %d", port) }
+
+// mode tells of a port that takes other connections than before.
+func (n *narrator) mode(port uint32, old, now mode) {
+	where, verb := fmt.Sprintf("inbound :%d of %s", port, n.name), map[mode]string{strict: "requires mTLS", permissive: "takes mTLS and plaintext", disable: "takes plaintext only", "": "is not served"}[now]
+	if port == 0 {
+		where = "inbound ports of " + n.name + " that no Service declares"
+		verb = map[mode]string{strict: "require mTLS", permissive: "take mTLS and plaintext", disable: "take plaintext only", "": "are not served"}[now]
+	}
+	was := cmp.Or(string(old), "not served")
+	for _, tag := range old.to(now) {
+		if tag == Looser && old == disable && now == strict {
+			n.say(tag, n.modeCause(port), "mTLS to %s is no longer refused, and brings identities (was %s)", where, was)
+			continue
 		}
-		n.say(upIf(now.rank() > old.rank()), n.modeCause(port), "%s now %s (was %s)", where, verb, cmp.Or(string(old), "not served"))
+		n.say(tag, n.modeCause(port), "%s now %s (was %s)", where, verb, was)
 	}
 }
 
 func (n *narrator) trust(before, after *summary) {
+	n.topics = nil
 	if !slices.Equal(before.domains, after.domains) && before.domains != nil && after.domains != nil {
-		n.said["trust"] = true
+		n.about("trust")
 		n.say(upIf(len(common(after.domains, before.domains)) == len(after.domains)), nil, "clients of %s may now be of the trust domains %s (were %s)",
 			n.name, strings.Join(after.domains, ", "), strings.Join(before.domains, ", "))
 	}
 	if before.paths != after.paths && before.paths != "" && after.paths != "" {
-		n.said["paths"] = true
+		n.about("paths")
 		ranks := []string{"NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
 		n.say(upIf(slices.Index(ranks, after.paths) > slices.Index(ranks, before.paths)), nil, "%s now normalizes paths by %s (was %s)", n.name, after.paths, before.paths)
 	}
@@ -103,6 +121,7 @@ func traffic(tcp bool) string {
 func (n *narrator) stages(before, after *summary) {
 	for _, tcp := range []bool{false, true} {
 		key := ruleKey{tcp: tcp, action: "ALLOW"}
+		n.about(key.filter())
 		switch old, now := before.stages[key], after.stages[key]; {
 		case !old && now:
 			n.say(Tighter, nil, "%s to %s is now denied where no ALLOW rule matches", traffic(tcp), n.name)
@@ -110,7 +129,6 @@ func (n *narrator) stages(before, after *summary) {
 			n.say(Looser, nil, "%s to %s no longer needs an ALLOW rule", traffic(tcp), n.name)
 		}
 	}
-	n.said["RBAC"] = true
 }
 
 func (n *narrator) rules(before, after *summary) {
@@ -118,6 +136,7 @@ func (n *narrator) rules(before, after *summary) {
 	maps.Copy(all, after.rules)
 	reworded := map[string]bool{}
 	for _, key := range slices.SortedFunc(maps.Keys(all), compareKeys) {
+		n.about(key.topic(), key.filter())
 		if n.reworded(key, before, after, reworded) {
 			continue
 		}
@@ -216,6 +235,7 @@ func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string
 		if had {
 			next := key
 			next.id = now
+			n.about(next.topic())
 			n.say(Cosmetic, n.ruleCause(next, n.after), "%s on %s is now called %s", n.ruleName(key), where, now)
 		}
 		return true
@@ -223,6 +243,8 @@ func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string
 		id := key.action + key.kind() + " " + where
 		if !told[id] {
 			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.action, where)
+		} else {
+			n.said[key.topic()] = append(n.said[key.topic()], Cosmetic)
 		}
 		told[id] = true
 		return true
@@ -279,6 +301,7 @@ func (n *narrator) ruleName(key ruleKey) string {
 }
 
 func (n *narrator) issuers(before, after *summary) {
+	n.about("issuers")
 	all := maps.Clone(before.issuers)
 	maps.Copy(all, after.issuers)
 	for _, issuer := range slices.Sorted(maps.Keys(all)) {
@@ -286,11 +309,17 @@ func (n *narrator) issuers(before, after *summary) {
 		case before.issuers[issuer] == after.issuers[issuer]:
 			continue
 		case after.issuers[issuer] && len(before.issuers) == 0:
-			n.say(upIf(!after.looksAtTokens), issuerCause(n.after, issuer), "tokens sent to %s are now verified, and those of issuer %q count", n.name, issuer)
+			n.say(Tighter, issuerCause(n.after, issuer), "tokens sent to %s are now verified, and those of issuer %q count", n.name, issuer)
+			if after.tokensLetIn() {
+				n.say(Looser, issuerCause(n.after, issuer), "rules of %s that let in, or spare, who has a token now find tokens of issuer %q", n.name, issuer)
+			}
 		case after.issuers[issuer]:
 			n.say(Looser, issuerCause(n.after, issuer), "tokens of issuer %q now count at %s", issuer, n.name)
 		case len(after.issuers) == 0:
 			n.say(Looser, issuerCause(n.before, issuer), "tokens sent to %s are no longer verified; those of issuer %q counted", n.name, issuer)
+			if after.tokensLetIn() {
+				n.say(Tighter, issuerCause(n.before, issuer), "rules of %s that let in, or spare, who has a token no longer find tokens of issuer %q", n.name, issuer)
+			}
 		default:
 			n.say(Tighter, issuerCause(n.before, issuer), "tokens of issuer %q no longer count at %s", issuer, n.name)
 		}
@@ -303,9 +332,8 @@ func (n *narrator) clients(before, after *summary) {
 		if old == "" || old == now {
 			continue
 		}
-		n.said["cluster "+name] = true
-		ranks := []string{"plaintext", "mTLS where the endpoint has it", "TLS", "mTLS"}
-		n.say(upIf(slices.Index(ranks, now) > slices.Index(ranks, old)), nil, "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
+		n.about("cluster " + name)
+		n.say(callTag(old, now), nil, "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
 	}
 }
 
@@ -325,6 +353,7 @@ func clusterWords(name string) string {
 // rest are the changes that were not told yet, alike ones once.
 func (n *narrator) rest(changes []Change) {
 	type alike struct{ kind, text string }
+	n.topics = nil
 	var order []alike
 	groups := map[alike][]*Change{}
 	for i := range changes {
@@ -359,43 +388,64 @@ func worst(tags []Tag) Tag {
 	return Cosmetic
 }
 
+// told tells whether a change is in the lines already. What is looser must be in
+// one that says so.
 func (n *narrator) told(c *Change) bool {
+	said := n.said[n.topic(c)]
+	return said != nil && (!slices.Contains(c.Tags, Looser) || slices.Contains(said, Looser))
+}
+
+// topic is what lines about a change are about, "" if none ever is.
+func (n *narrator) topic(c *Change) string {
+	if key, ok := changedRuleKey(c); ok {
+		return key.topic()
+	}
 	own := c.Key[len(c.Key)-1]
 	only := func(fits func(string) bool) bool {
 		return len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f Field) bool { return !fits(f.Path) })
 	}
-	if c.Op == Renamed {
-		return c.Kind == "rule" || c.Kind == "shadow rule"
-	}
-	port, isChain := chainPort(own)
-	if port == 0 {
-		port = n.own[c.Key[0]]
-	}
+	socket := func(path string) bool { return strings.HasPrefix(path, "transportSocket") }
 	switch {
-	case c.Kind == "rule" || c.Kind == "shadow rule", c.Kind == bypassKind:
-		return true
-	case c.Kind == "JWT provider" && c.Op != Changed, c.Kind == "filter" && c.Op != Changed && strings.Contains(own, ".jwt_authn"):
-		return true
-	case c.Kind == "filter" && strings.Contains(own, ".rbac "):
-		return c.Op != Changed || only(func(p string) bool { return strings.HasSuffix(p, "shadowRulesStatPrefix") })
-	case c.Kind == "filter" && strings.Contains(own, ".jwt_authn") && only(func(p string) bool { return strings.HasSuffix(p, ".rules") }):
-		return true // follows from the providers
+	case c.Kind == bypassKind:
+		return bypassKind
+	case c.Kind == "JWT provider" && c.Op != Changed:
+		return "issuers"
+	case c.Kind == "filter":
+		return filterTopic(c, own, only)
 	case c.Kind == "listener filter" && strings.HasSuffix(own, "_inspector"):
-		return n.said["inspectors"]
-	case isChain && c.Kind == "chain" && (c.Op != Changed || only(func(p string) bool { return strings.HasPrefix(p, "transportSocket") })) && n.said[fmt.Sprintf("chain %d", port)]:
-		return true
-	case c.Kind == "chain" && c.Op != Changed:
-		return false
-	case only(func(p string) bool { return strings.HasSuffix(p, "matchSubjectAltNames") }) && c.Kind == "chain":
-		return n.said["trust"]
-	case n.said["paths"] && only(func(p string) bool {
+		return "inspectors"
+	case c.Kind == "chain" && only(func(p string) bool { return strings.HasSuffix(p, "matchSubjectAltNames") }) && n.said["trust"] != nil:
+		return "trust"
+	case c.Kind == "chain" && !c.unlike && (c.Op != Changed || only(socket)):
+		if port, ok := chainPort(own); ok {
+			return chainTopic(cmp.Or(port, n.own[c.Key[0]]))
+		}
+	case strings.HasPrefix(c.Key[0], "cluster ") && (c.Kind == "transport socket" || only(socket)):
+		return c.Key[0]
+	}
+	return ""
+}
+
+// filterTopic is that of a filter which is told by what its parts do.
+func filterTopic(c *Change, own string, only func(func(string) bool) bool) string {
+	in := ruleKey{tcp: len(c.Key) < 2 || !strings.HasPrefix(c.Key[len(c.Key)-2], "filter "), action: filterAction(own)}
+	switch {
+	case c.Op == Renamed:
+	case strings.Contains(own, ".rbac ") && (c.Op != Changed || only(func(p string) bool {
+		return strings.HasSuffix(p, "shadowRulesStatPrefix") || slices.Contains(stageFields(), p)
+	})):
+		return in.filter()
+	case strings.HasSuffix(own, ".ext_authz") && c.Op != Changed:
+		in.action = "CUSTOM"
+		return in.filter()
+	case strings.Contains(own, ".jwt_authn") && (c.Op != Changed || only(func(p string) bool { return strings.HasSuffix(p, ".rules") })):
+		return "issuers" // requirements follow from the providers
+	case only(func(p string) bool {
 		return slices.Contains([]string{"typedConfig.normalizePath", "typedConfig.mergeSlashes", "typedConfig.pathWithEscapedSlashesAction"}, p)
 	}):
-		return true
-	case strings.HasPrefix(c.Key[0], "cluster ") && only(func(p string) bool { return strings.HasPrefix(p, "transportSocket") }) || c.Kind == "transport socket":
-		return n.said[c.Key[0]]
+		return "paths"
 	}
-	return false
+	return ""
 }
 
 func restWords(c *Change) string {

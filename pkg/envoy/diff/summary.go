@@ -31,7 +31,23 @@ const (
 	strict     mode = "mTLS"
 )
 
-func (m mode) rank() int { return slices.Index([]mode{"", disable, permissive, strict}, m) }
+// takes are the kinds of connections that a mode lets in.
+func (m mode) takes() []string {
+	return map[mode][]string{disable: {"plaintext"}, permissive: {"plaintext", "mTLS"}, strict: {"mTLS"}}[m]
+}
+
+// to are the tags of another mode: looser if it takes what was refused, or no
+// caller has an identity any more; tighter if it refuses what was taken.
+func (m mode) to(now mode) []Tag {
+	var tags []Tag
+	if len(common(now.takes(), m.takes())) < len(now.takes()) || now == disable && m != disable {
+		tags = append(tags, Looser)
+	}
+	if m != "" && len(common(m.takes(), now.takes())) < len(m.takes()) && now != disable {
+		tags = append(tags, Tighter)
+	}
+	return tags
+}
 
 // ruleKey is a rule in the filters of one kind of traffic.
 type ruleKey struct {
@@ -39,6 +55,12 @@ type ruleKey struct {
 	action, id string
 	shadow     bool
 }
+
+// topic is what lines about the rule are about, and filter those about any of its
+// filter's.
+func (k ruleKey) topic() string { return k.kind() + " " + k.id + " of " + k.filter() }
+
+func (k ruleKey) filter() string { return traffic(k.tcp) + " " + k.action }
 
 // kind is that of its changes.
 func (k ruleKey) kind() string {
@@ -52,16 +74,16 @@ type ruleText struct{ what, who []string }
 
 // summary is what a sidecar enforces and where it leads, all chains together.
 type summary struct {
-	dump          *envoy.Dump
-	own           map[string]uint32 // ports of listeners that nothing is redirected to
-	modes         map[uint32]mode
-	stages        map[ruleKey]bool // id is empty
-	rules         map[ruleKey]ruleText
-	issuers       map[string]bool
-	domains       []string
-	paths         string
-	looksAtTokens bool
-	clients       map[string]string // how clusters are called
+	dump     *envoy.Dump
+	own      map[string]uint32 // ports of listeners that nothing is redirected to
+	modes    map[uint32]mode
+	stages   map[ruleKey]bool // id is empty
+	rules    map[ruleKey]ruleText
+	issuers  map[string]bool
+	domains  []string
+	paths    string
+	enforced map[ruleKey]*rbacv3.Policy
+	clients  map[string]string // how clusters are called
 	// filters are what a port has beside policy that is told elsewhere: whether it
 	// sees requests or bytes, how, and other filters with their configuration.
 	filters map[uint32]map[string]bool
@@ -92,7 +114,7 @@ func summarize(d *envoy.Dump, clusters []*clusterv3.Cluster) *summary {
 		return nil
 	}
 	s := &summary{
-		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
+		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, enforced: map[ruleKey]*rbacv3.Policy{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
 	}
 	for _, l := range d.Listeners {
 		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
@@ -219,12 +241,26 @@ func (s *summary) stage(tcp bool, action string, rules, shadow *rbacv3.RBAC) {
 	take := func(all map[string]*rbacv3.Policy, isShadow bool) {
 		for id, p := range all {
 			what, who := envoy.RuleWords(p)
-			s.rules[ruleKey{tcp, action, id, isShadow}] = ruleText{what, who}
-			s.looksAtTokens = s.looksAtTokens || slices.ContainsFunc(slices.Concat(what, who), func(w string) bool { return strings.Contains(w, "token's ") })
+			key := ruleKey{tcp, action, id, isShadow}
+			s.rules[key] = ruleText{what, who}
+			if isShadow == (action == "CUSTOM") && action != "LOG" {
+				s.enforced[key] = p
+			}
 		}
 	}
 	take(rules.GetPolicies(), false)
 	take(shadow.GetPolicies(), true)
+}
+
+// tokensLetIn tells whether some rule lets in, or spares, who has a token. Until
+// tokens are read nobody has one.
+func (s *summary) tokensLetIn() bool {
+	for key, p := range s.enforced {
+		if policyLogic(p).asksTokens(key.action != "ALLOW", false) || p.GetCondition() != nil || p.GetCheckedCondition() != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func pathWords(m *hcmv3.HttpConnectionManager) string {
