@@ -79,7 +79,7 @@ func (s *scales) covers(l, m literal) bool {
 	if !known && len(s.patterns) < maxPatterns {
 		small, read := readLanguage(a.String.Pattern())
 		large, too := readLanguage(b.String.Pattern())
-		yes = read && too && small.within(large)
+		yes = read && too && small.within(large, a.Attribute == policy.TokenClaim || a.Attribute == policy.FilterMetadata) // names, paths and headers have no line ends
 		s.patterns[at] = yes
 	}
 	return yes

@@ -30,13 +30,16 @@ func readLanguage(pattern string) (language, bool) {
 
 // within tells whether every text of a language is one of another: there is no
 // way through the first that the second does not follow to its end. It is false
-// too where that takes too long.
-func (l language) within(other language) bool {
+// too where that takes too long. Without lines, texts have no line ends.
+func (l language) within(other language, lines bool) bool {
 	type place struct {
 		at     uint32
 		others string // states of the other
 	}
 	letters := alphabet(l.prog, other.prog)
+	if !lines {
+		letters = slices.DeleteFunc(letters, func(r rune) bool { return r == '\n' })
+	}
 	start := other.closure([]uint32{uint32(other.prog.Start)}) //nolint:gosec // an index
 	states := map[string][]uint32{key(start): start}
 	var open []place

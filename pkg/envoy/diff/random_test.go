@@ -83,6 +83,24 @@ func (d dice) rule() string {
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
+// valuesOfOneField makes rules that differ in the values of one field only.
+func (d dice) valuesOfOneField() func() string {
+	fields := [][]string{
+		{"to: [{operation: {%s: %s}}]", "paths", "notPaths", "/a", "'/a*'", "'/a/*'", "'*/b'", "/a/b", "'/t/{*}'", "'/t/{**}'", "'/{*}/b'", "/t/1", "'*'"},
+		{"to: [{operation: {%s: %s}}]", "methods", "notMethods", "GET", "POST", "'P*'", "'*'", "'*T'"},
+		{"to: [{operation: {%s: %s}}]", "hosts", "notHosts", "web", "WEB", "'w*'", "'*.x'", "q.x", "'*'"},
+		{"to: [{operation: {%s: %s}}]", "ports", "notPorts", "'9080'", "'9000'"},
+		{"from: [{source: {%s: %s}}]", "principals", "notPrincipals", "cluster.local/ns/prod/sa/x", "cluster.local/ns/prod/*", "'*/sa/y'", "'*'", "'*/y'"},
+		{"from: [{source: {%s: %s}}]", "namespaces", "notNamespaces", "prod", "data", "'pr*'", "'*a'", "'*'"},
+		{"from: [{source: {%s: %s}}]", "requestPrincipals", "notRequestPrincipals", "iss/sub", "'iss/*'", "'*/sub'", "'*'", "iss/bob"},
+		{"from: [{source: {%s: %s}}]", "ipBlocks", "notIpBlocks", "10.0.0.0/8", "10.1.0.0/16", "10.1.0.1", "0.0.0.0/0", "'::/0'"},
+		{"when: [{key: 'request.headers[x-h]', %s: %s}]", "values", "notValues", "a", "'a*'", "'*b'", "ab", "'*'"},
+		{"when: [{key: 'request.auth.claims[g]', %s: %s}]", "values", "notValues", "u", "'u*'", "v", "'*v'", "'*'"},
+	}
+	f := fields[d.IntN(len(fields))]
+	return func() string { return fmt.Sprintf(f[0], d.of(f[1], f[1], f[2]), d.some(f[3:]...)) }
+}
+
 // randomPolicy is an AuthorizationPolicy that can be changed.
 type randomPolicy struct {
 	name, action string
