@@ -52,3 +52,33 @@ func TestMovedRule(t *testing.T) {
 		}
 	}
 }
+
+// TestDryRunEnds: what was shown only is enforced, or the other way round.
+func TestDryRunEnds(t *testing.T) {
+	t.Parallel()
+	const get, post = `[{to: [{operation: {methods: [GET]}}]}]`, `[{to: [{operation: {methods: [POST]}}]}]`
+	for _, tt := range []struct {
+		name, beside, policy string
+		starts, ends         string // dry run
+	}{
+		{"DENY", "", authz("DENY", get), "cosmetic looser", "cosmetic tighter"},
+		{"DENY beside another", named("q", authz("DENY", post)), authz("DENY", get), "cosmetic looser", "cosmetic tighter"},
+		{"DENY beside a dry run", named("q", dryRun(authz("DENY", post))), authz("DENY", get), "cosmetic looser", "cosmetic tighter"},
+		{"DENY of the same", named("q", authz("DENY", get)), authz("DENY", get), "cosmetic", "cosmetic"},
+		{"ALLOW", "", authz("ALLOW", get), "cosmetic looser", "cosmetic tighter"},
+		{"ALLOW beside another", named("q", authz("ALLOW", post)), authz("ALLOW", get), "cosmetic tighter", "cosmetic looser"},
+	} {
+		enforced, shown := side(t, tt.beside+tt.policy, ""), side(t, tt.beside+dryRun(tt.policy), "")
+		for _, way := range []struct {
+			r    *diff.Result
+			want string
+		}{{diff.Compare(enforced, shown), tt.starts}, {diff.Compare(shown, enforced), tt.ends}} {
+			if got := tagsOf(way.r); got != way.want || way.r.Looser() != strings.Contains(way.want, "looser") {
+				t.Errorf("%s: %s, want %s\n%s", tt.name, got, way.want, strings.Join(told(way.r), "\n"))
+			}
+			if hidden := hiddenPart(way.r); hidden != "" {
+				t.Errorf("%s: %s is looser, and in no line", tt.name, hidden)
+			}
+		}
+	}
+}

@@ -136,7 +136,7 @@ func (n *narrator) rules(before, after *summary) {
 	maps.Copy(all, after.rules)
 	reworded := map[string]bool{}
 	for _, key := range slices.SortedFunc(maps.Keys(all), compareKeys) {
-		n.about(key.topic(), key.filter())
+		n.about(key.topic(), key.filter(), key.action)
 		if n.reworded(key, before, after, reworded) {
 			continue
 		}
@@ -242,7 +242,7 @@ func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string
 	case n.matches[key] == equal && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
 		id := key.action + key.kind() + " " + where
 		if !told[id] {
-			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.action, where)
+			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.stage(), where)
 		} else {
 			n.said[key.topic()] = append(n.said[key.topic()], Cosmetic)
 		}
@@ -286,14 +286,20 @@ func ruleWords(r ruleText) string {
 // ruleID is how istiod names a rule (CF-1).
 var ruleID = regexp.MustCompile(`ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]`)
 
-func (n *narrator) ruleName(key ruleKey) string {
-	action := key.action
+// stage is what policies call the action.
+func (k ruleKey) stage() string {
+	action := k.action
 	if action == "LOG" {
 		action = "AUDIT"
 	}
-	if key.shadow && action != "CUSTOM" {
+	if k.shadow && action != "CUSTOM" {
 		action = "dry-run " + action
 	}
+	return action
+}
+
+func (n *narrator) ruleName(key ruleKey) string {
+	action := key.stage()
 	if m := ruleID.FindStringSubmatch(key.id); m != nil {
 		return fmt.Sprintf("%s rule %s/%s#%s", action, m[1], m[2], m[3])
 	}
@@ -434,6 +440,9 @@ func filterTopic(c *Change, own string, only func(func(string) bool) bool) strin
 	case strings.Contains(own, ".rbac ") && (c.Op != Changed || only(func(p string) bool {
 		return strings.HasSuffix(p, "shadowRulesStatPrefix") || slices.Contains(stageFields(), p)
 	})):
+		if !slices.Contains(c.Tags, Looser) && !slices.Contains(c.Tags, Tighter) {
+			return in.action // the rules of either kind of traffic tell enough
+		}
 		return in.filter()
 	case strings.HasSuffix(own, ".ext_authz") && c.Op != Changed:
 		in.action = "CUSTOM"
