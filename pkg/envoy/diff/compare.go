@@ -74,7 +74,7 @@ type Change struct {
 }
 
 // Field is a value of a part. Before is empty for a new one, After for one that
-// is gone. Secrets read "(secret)" on both sides.
+// is gone. A secret reads "(secret)", then "(secret) (another value)".
 type Field struct {
 	Path   string `json:"path"`
 	Before string `json:"before"`
@@ -262,7 +262,11 @@ func changedFields(before, after *item) []Field {
 	var all []Field
 	for _, at := range keysOf(before.fields, after.fields) {
 		if a, b := before.fields[at], after.fields[at]; !a.equals(b) {
-			all = append(all, Field{at, a.shown, b.shown})
+			f := Field{at, a.shown, b.shown}
+			if f.Before == f.After {
+				f.After += " (another value)" // which is not shown
+			}
+			all = append(all, f)
 		}
 	}
 	for _, kind := range keysOf(before.order, after.order) {

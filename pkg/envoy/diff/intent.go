@@ -59,6 +59,7 @@ func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
 	n.stages(before, after)
 	n.rules(before, after)
 	n.issuers(before, after)
+	n.providers(before, after)
 	n.clients(before, after)
 	n.rest(w.Changes)
 	return n.intents
@@ -416,6 +417,8 @@ func (n *narrator) topic(c *Change) string {
 		return bypassKind
 	case c.Kind == "JWT provider" && c.Op != Changed:
 		return "issuers"
+	case worded(c):
+		return providerTopic(c)
 	case c.Kind == "filter":
 		return filterTopic(c, own, only)
 	case c.Kind == "listener filter" && strings.HasSuffix(own, "_inspector"):

@@ -104,7 +104,7 @@ func (s *scales) within(some, others []term) bool {
 func (s *scales) alternatives(policies map[string]*rbacv3.Policy) ([]term, bool) {
 	var all []term
 	for _, p := range policies {
-		if p.GetCondition() != nil || p.GetCheckedCondition() != nil {
+		if conditional(p) {
 			return nil, false
 		}
 		terms, ok := s.terms(policyLogic(p), false)

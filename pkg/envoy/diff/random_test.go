@@ -127,12 +127,21 @@ func (p randomPolicy) String() string {
 // randomMesh are the objects beside a workload.
 type randomMesh struct {
 	mode     string // "" for no PeerAuthentication
-	tokens   bool
+	tokens   string // the rule of a RequestAuthentication, "" for none
 	policies []randomPolicy
 }
 
+// jwtRule is what a rule has beside its issuer and keys; a blank for nothing.
+func (d dice) jwtRule() string {
+	if d.IntN(3) == 0 {
+		return ""
+	}
+	return d.of(" ", "audiences: [a], ", "audiences: [a, b], ", "audiences: [b], ") + d.of("", "", "fromHeaders: [{name: x-t}], ", "fromParams: [t], ", "fromHeaders: [{name: x-t}, {name: authorization, prefix: 'Bearer '}], ") +
+		d.of("", "", "outputClaimToHeaders: [{header: x-h, claim: g}], ", "forwardOriginalToken: true, ")
+}
+
 func (d dice) mesh() randomMesh {
-	m := randomMesh{mode: d.of("", "STRICT", "PERMISSIVE", "DISABLE"), tokens: d.IntN(2) == 0}
+	m := randomMesh{mode: d.of("", "STRICT", "PERMISSIVE", "DISABLE"), tokens: d.jwtRule()}
 	for i := range d.IntN(4) {
 		m.policies = append(m.policies, d.policy(fmt.Sprint("p", i)))
 	}
@@ -144,8 +153,8 @@ func (m randomMesh) String() string {
 	if m.mode != "" {
 		text.WriteString(peers(m.mode))
 	}
-	if m.tokens {
-		text.WriteString(tokens("iss"))
+	if m.tokens != "" {
+		text.WriteString(strings.Replace(tokens("iss"), "issuer: iss,", "issuer: iss, "+m.tokens, 1))
 	}
 	for _, p := range m.policies {
 		text.WriteString(p.String())
@@ -183,7 +192,7 @@ func (d dice) change(m randomMesh) randomMesh {
 	case 5:
 		m.mode = d.of("", "STRICT", "PERMISSIVE", "DISABLE")
 	case 6:
-		m.tokens = !m.tokens
+		m.tokens = d.jwtRule()
 	case 7:
 		slices.Reverse(p.rules)
 	default:
@@ -217,8 +226,11 @@ func (d dice) request() *policy.Request {
 	if d.IntN(2) == 0 {
 		r.HTTP.Tokens = []policy.Token{{
 			In: "header", Name: "authorization", Prefix: "Bearer ", Valid: d.IntN(5) > 0, Why: "expired",
-			Claims: map[string]any{"iss": "iss", "sub": d.of("sub", "bob"), "g": d.of("u", "uv", "v")},
+			Claims: map[string]any{"iss": "iss", "sub": d.of("sub", "bob"), "g": d.of("u", "uv", "v", "a"), "aud": []any{d.of("a", "b", "c")}},
 		}}
+		if d.IntN(3) == 0 {
+			r.HTTP.Tokens[0].Name, r.HTTP.Tokens[0].Prefix = "x-t", ""
+		}
 	}
 	return r
 }

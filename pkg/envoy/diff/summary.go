@@ -74,16 +74,17 @@ type ruleText struct{ what, who []string }
 
 // summary is what a sidecar enforces and where it leads, all chains together.
 type summary struct {
-	dump     *envoy.Dump
-	own      map[string]uint32 // ports of listeners that nothing is redirected to
-	modes    map[uint32]mode
-	stages   map[ruleKey]bool // id is empty
-	rules    map[ruleKey]ruleText
-	issuers  map[string]bool
-	domains  []string
-	paths    string
-	enforced map[ruleKey]*rbacv3.Policy
-	clients  map[string]string // how clusters are called
+	dump      *envoy.Dump
+	own       map[string]uint32 // ports of listeners that nothing is redirected to
+	modes     map[uint32]mode
+	stages    map[ruleKey]bool // id is empty
+	rules     map[ruleKey]ruleText
+	issuers   map[string]bool
+	providers map[string]*jwtv3.JwtProvider // nil where an issuer has several
+	domains   []string
+	paths     string
+	enforced  map[ruleKey]*rbacv3.Policy
+	clients   map[string]string // how clusters are called
 	// filters are what a port has beside policy that is told elsewhere: whether it
 	// sees requests or bytes, how, and other filters with their configuration.
 	filters map[uint32]map[string]bool
@@ -114,7 +115,7 @@ func summarize(d *envoy.Dump, clusters []*clusterv3.Cluster) *summary {
 		return nil
 	}
 	s := &summary{
-		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, enforced: map[ruleKey]*rbacv3.Policy{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
+		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, enforced: map[ruleKey]*rbacv3.Policy{}, issuers: map[string]bool{}, providers: map[string]*jwtv3.JwtProvider{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
 	}
 	for _, l := range d.Listeners {
 		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
@@ -203,9 +204,16 @@ func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 	case *rbactcp.RBAC:
 		s.stage(true, rbacAction(config), m.Rules, m.ShadowRules)
 	case *jwtv3.JwtAuthentication:
+		own := map[string]*jwtv3.JwtProvider{}
 		for _, p := range m.Providers {
 			s.issuers[p.Issuer] = true
+			if _, several := own[p.Issuer]; several {
+				own[p.Issuer] = nil
+				continue
+			}
+			own[p.Issuer] = p
 		}
+		maps.Copy(s.providers, own)
 	case *tcpproxyv3.TcpProxy:
 		s.note(port, "TCP")
 	default:
@@ -250,17 +258,6 @@ func (s *summary) stage(tcp bool, action string, rules, shadow *rbacv3.RBAC) {
 	}
 	take(rules.GetPolicies(), false)
 	take(shadow.GetPolicies(), true)
-}
-
-// tokensLetIn tells whether some rule lets in, or spares, who has a token. Until
-// tokens are read nobody has one.
-func (s *summary) tokensLetIn() bool {
-	for key, p := range s.enforced {
-		if policyLogic(p).asksTokens(key.action != "ALLOW", false) || p.GetCondition() != nil || p.GetCheckedCondition() != nil {
-			return true
-		}
-	}
-	return false
 }
 
 func pathWords(m *hcmv3.HttpConnectionManager) string {

@@ -33,6 +33,12 @@ func (t *tagger) tags(c *Change) []Tag {
 	}
 	var all []Tag
 	switch c.Kind {
+	case "JWT provider":
+		if worded(c) {
+			for _, p := range t.after.providerChanges(t.before.providers[c.issuer()], t.after.providers[c.issuer()]) {
+				all = append(all, p.tag)
+			}
+		}
 	case bypassKind:
 		all = []Tag{upIf(c.Fields[0].After == passesWords)}
 	case "rule", "shadow rule":
