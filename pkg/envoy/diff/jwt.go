@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -35,11 +36,18 @@ func providerTopic(c *Change) string { return "provider " + c.issuer() }
 // issuer is that of a provider that changes.
 func (c *Change) issuer() string { return strings.TrimPrefix(c.Key[len(c.Key)-1], c.Kind+" ") }
 
-// providerChanges compares two providers of one issuer; nil if either is not
+// providerChanges compares two providers of one issuer; either is nil if it is not
 // there, or not the only one of its issuer.
 func (s *summary) providerChanges(old, now *jwtv3.JwtProvider) []providerChange {
-	if old == nil || now == nil {
+	switch {
+	case old == nil && now == nil:
 		return nil
+	case old == nil || now == nil: // told as a whole, but for the headers that rules look at
+		var all []providerChange
+		for _, name := range slices.Sorted(maps.Keys(outputs(cmp.Or(old, now)))) {
+			all = append(all, s.headerChanges(name)...)
+		}
+		return all
 	}
 	all := audienceChanges(old.Audiences, now.Audiences)
 	all = append(all, s.placeChanges(old, now)...)
@@ -49,11 +57,13 @@ func (s *summary) providerChanges(old, now *jwtv3.JwtProvider) []providerChange 
 		if !now.Forward {
 			text = "are no longer passed on to the application"
 		}
-		tag := Cosmetic
-		if slices.ContainsFunc(placesOf(old), func(p string) bool { return s.looksAtHeader(strings.TrimPrefix(p, "header ")) }) {
-			tag = Looser
+		all = append(all, providerChange{Cosmetic, text})
+		for _, place := range placesOf(old) {
+			if name, ok := strings.CutPrefix(place, "header "); ok {
+				name, _, _ = strings.Cut(name, " ")
+				all = append(all, s.headerChanges(name)...)
+			}
 		}
-		all = append(all, providerChange{tag, text})
 	}
 	return append(all, s.outputChanges(outputs(old), outputs(now))...)
 }
@@ -197,16 +207,24 @@ func (s *summary) outputChanges(was, is map[string]string) []providerChange {
 		default:
 			all = append(all, providerChange{Looser, fmt.Sprintf("now set the header %s from %s (was %s)", name, now, old)})
 		}
-		if old == "" && s.looksAtHeader(name) {
-			all = append(all, providerChange{Looser, fmt.Sprintf("now set the header %s, which rules look at", name)})
-		}
+		all = append(all, s.headerChanges(name)...)
 	}
 	return all
 }
 
+// headerChanges tell that rules look at a header that is another now.
+func (s *summary) headerChanges(name string) []providerChange {
+	if !s.looksAtHeader(name) {
+		return nil
+	}
+	return []providerChange{
+		{Looser, "change the header " + name + ", by which rules may now let in more"},
+		{Tighter, "change the header " + name + ", by which rules may now refuse more"},
+	}
+}
+
 // looksAtHeader tells whether some rule that is enforced does.
-func (s *summary) looksAtHeader(text string) bool {
-	name, _, _ := strings.Cut(text, " ")
+func (s *summary) looksAtHeader(name string) bool {
 	for _, p := range s.enforced {
 		if policyLogic(p).asksHeader(name) {
 			return true
@@ -240,7 +258,7 @@ func conditional(p *rbacv3.Policy) bool {
 
 // providers tells what changes for the tokens of issuers that stay.
 func (n *narrator) providers(before, after *summary) {
-	for _, issuer := range slices.Sorted(maps.Keys(after.providers)) {
+	for _, issuer := range keysOf(before.providers, after.providers) {
 		n.about("provider " + issuer)
 		for _, c := range after.providerChanges(before.providers[issuer], after.providers[issuer]) {
 			n.say(c.tag, issuerCause(n.after, issuer), "tokens of issuer %q %s, at %s", issuer, c.text, n.name)
