@@ -11,6 +11,7 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 
 	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
@@ -42,6 +43,9 @@ type Side struct {
 	// Models are the enforcement models by workload, if the side was generated
 	// from manifests: they name causes.
 	Models map[string]*policy.Model
+	// Snapshot is the mesh that it was generated from; nil if it was not, or if
+	// the objects behind clusters and routes are of no interest.
+	Snapshot *mesh.Snapshot
 }
 
 // Result is how the new side differs from the old one, by workload.
@@ -118,7 +122,7 @@ func Compare(before, after Side) *Result {
 	all := maps.Clone(olds)
 	maps.Copy(all, news)
 	names := slices.Sorted(maps.Keys(all))
-	found := make([]Workload, len(names))
+	found, from := make([]Workload, len(names)), findOrigins(before.Snapshot, after.Snapshot)
 	workers := min(runtime.GOMAXPROCS(0), len(names))
 	var wait sync.WaitGroup
 	for first := range workers {
@@ -126,7 +130,7 @@ func Compare(before, after Side) *Result {
 			c := newComparison((before.Models == nil) != (after.Models == nil)) // each reads what is shared for itself
 			for i := first; i < len(names); i += workers {
 				name := names[i]
-				n := &narrator{name: name, before: before.Models[name], after: after.Models[name]}
+				n := &narrator{name: name, before: before.Models[name], after: after.Models[name], origins: from}
 				found[i] = c.workload(n, olds[name], news[name])
 			}
 		})

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
@@ -16,6 +17,7 @@ import (
 type narrator struct {
 	name          string
 	before, after *policy.Model // nil if not known
+	origins       origins
 	intents       []Intent
 	// said are the tags of what was said, by what it was about, and topics what is
 	// said now: changes of it need no words of their own.
@@ -340,7 +342,7 @@ func (n *narrator) clients(before, after *summary) {
 			continue
 		}
 		n.about("cluster " + name)
-		n.say(callTag(old, now), nil, "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
+		n.say(callTag(old, now), n.originOf(&Change{Op: Changed, Kind: "cluster", Key: []string{"cluster " + name}}), "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
 	}
 }
 
@@ -359,7 +361,7 @@ func clusterWords(name string) string {
 
 // rest are the changes that were not told yet, alike ones once.
 func (n *narrator) rest(changes []Change) {
-	type alike struct{ kind, text string }
+	type alike struct{ kind, text, cause string }
 	n.topics = nil
 	var order []alike
 	groups := map[alike][]*Change{}
@@ -368,7 +370,11 @@ func (n *narrator) rest(changes []Change) {
 		if n.told(c) {
 			continue
 		}
-		key := alike{c.Kind, restWords(c)}
+		c.Cause = n.originOf(c)
+		key := alike{kind: c.Kind, text: restWords(c)}
+		if c.Cause != nil {
+			key.cause = because(c.Cause)
+		}
 		if groups[key] == nil {
 			order = append(order, key)
 		}
@@ -382,8 +388,20 @@ func (n *narrator) rest(changes []Change) {
 		} else if len(first.Key) > 1 {
 			text += " (" + strings.Join(first.Key[:len(first.Key)-1], " / ") + ")"
 		}
-		n.say(worst(first.Tags), nil, "%s", text)
+		n.say(worst(first.Tags), first.Cause, "%s", text)
 	}
+}
+
+// originOf is the object that makes a change, nil if that is not known.
+func (n *narrator) originOf(c *Change) *policy.Cause {
+	if n.origins == nil {
+		return nil
+	}
+	var w *mesh.Workload
+	if n.after != nil {
+		w = n.after.Workload
+	}
+	return n.origins.of(c, w)
 }
 
 func worst(tags []Tag) Tag {
