@@ -55,7 +55,7 @@ func sideOf(tb testing.TB, manifests, meshConfig string) diff.Side {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return diff.Side{Dumps: []*envoy.Dump{{Config: *c}}, Models: map[string]*policy.Model{c.Workload: simulator.Model(w)}}
+	return diff.Side{Dumps: []*envoy.Dump{{Config: *c}}, Models: map[string]*policy.Model{c.Workload: simulator.Model(w)}, Snapshot: s}
 }
 
 func peers(mode string) string {
@@ -91,8 +91,8 @@ func TestIntents(t *testing.T) {
 		{name: "gone", before: peers("DISABLE"), want: []string{
 			"looser: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
 			"looser: inbound :9080 of prod/reviews now takes mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
-			"tighter: prod/reviews now calls reviews.prod.svc.cluster.local:9080 by mTLS where the endpoint has it (was plaintext)",
-			"tighter: endpoint prod/reviews:9080 now offers mTLS (endpoints outbound|9080||reviews.prod.svc.cluster.local)",
+			"tighter: prod/reviews now calls reviews.prod.svc.cluster.local:9080 by mTLS where the endpoint has it (was plaintext), because PeerAuthentication prod/default that is gone, deploy.yaml:11",
+			"tighter: endpoint prod/reviews:9080 now offers mTLS (endpoints outbound|9080||reviews.prod.svc.cluster.local), because PeerAuthentication prod/default that is gone, deploy.yaml:11",
 		}},
 		{name: "permissive", before: peers("STRICT"), after: peers("PERMISSIVE"), want: []string{
 			"looser: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was mTLS), because PeerAuthentication prod/default, deploy.yaml:14",
@@ -131,7 +131,7 @@ func TestIntents(t *testing.T) {
 		}},
 		{name: "trust", meshAfter: "trustDomainAliases: [old]", want: []string{
 			"looser: clients of prod/reviews may now be of the trust domains cluster.local, old (were cluster.local)",
-			"looser: transport socket tlsMode-istio has changed: transportSocket.typedConfig.commonTlsContext.combinedValidationContext.defaultValidationContext.matchSubjectAltNames (cluster outbound|9080||reviews.prod.svc.cluster.local)",
+			"looser: prod/reviews takes spiffe://cluster.local/ns/prod/sa/reviews or spiffe://old/ns/prod/sa/reviews at reviews.prod.svc.cluster.local:9080 (was spiffe://cluster.local/ns/prod/sa/reviews)",
 		}},
 	} {
 		result := diff.Compare(side(t, tt.before, tt.meshBefore), side(t, tt.after, tt.meshAfter))

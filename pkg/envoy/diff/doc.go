@@ -24,14 +24,20 @@
 //	                            if it has less. From DISABLE to STRICT is both, to DISABLE looser
 //	port that annotations keep  looser, no longer kept tighter; only where both sides are manifests
 //	from the sidecar
-//	inspectors of first bytes   as the modes of the ports; looser if a chain needs one that is not there
+//	inspectors of first bytes   as the modes of the ports, else cosmetic; looser if a chain needs one that is not there
 //	chains of an inbound port   as its mode; looser if another filter, or the kind of traffic, changes with them
+//	kind of traffic of a port   HTTP or TCP: another is looser, as is a port that a Service declares or does no longer
 //	mTLS of an endpoint         offered tighter, no longer offered looser
 //	trust domains of clients    more looser, fewer tighter
 //	path normalization          more tighter, less looser
 //	JWT provider                new looser (another issuer counts), gone tighter
 //	JWT filter                  new tighter, and looser if a rule lets in, or spares, who has a token; gone the other way
 //	audiences of a provider     fewer tighter, more or none looser
+//	keys of a provider          new looser, gone tighter; never shown
+//	places of tokens            new tighter, as bad tokens there are refused, and looser if a rule lets in, or
+//	                            spares, who has one; gone the other way
+//	headers that tokens set     new tighter, as clients cannot send them, gone or other looser; both if rules look at them
+//	tokens passed on            cosmetic
 //	ALLOW filter                new tighter, gone looser
 //	ALLOW rule, alternative     new looser, gone tighter
 //	DENY, CUSTOM rule           new tighter, gone looser
@@ -40,6 +46,7 @@
 //	AUDIT rule, dry run         cosmetic
 //	TLS of a cluster            from plaintext tighter, to plaintext looser
 //	SANs of a cluster           fewer tighter, more or none looser
+//	retries and HTTP/2 of what comes in: routing
 //	clusters, routes, virtual hosts, endpoints, outbound listeners: routing
 //	names of chains, statistics, tracing, access logs: cosmetic
 //	all else of inbound listeners, TLS and unknown extensions: looser

@@ -57,12 +57,14 @@ func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
 	n.kept(w.Changes)
 	n.bypassed(n.bypasses())
 	n.modes(before, after)
+	n.kinds(before, after)
 	n.trust(before, after)
 	n.stages(before, after)
 	n.rules(before, after)
 	n.issuers(before, after)
 	n.providers(before, after)
 	n.clients(before, after)
+	n.servers(w.Changes)
 	n.rest(w.Changes)
 	return n.intents
 }
@@ -95,7 +97,11 @@ func (n *narrator) mode(port uint32, old, now mode) {
 			n.say(tag, n.modeCause(port), "mTLS to %s is no longer refused, and brings identities (was %s)", where, was)
 			continue
 		}
-		n.say(tag, n.modeCause(port), "%s now %s (was %s)", where, verb, was)
+		cause := n.modeCause(port)
+		if old == "" || now == "" {
+			cause = nil
+		}
+		n.say(tag, cause, "%s now %s (was %s)", where, verb, was)
 	}
 }
 
@@ -437,6 +443,8 @@ func (n *narrator) topic(c *Change) string {
 		return "issuers"
 	case worded(c):
 		return providerTopic(c)
+	case n.partOfKind(c, own, only):
+		return kindTopic(n.portOf(c))
 	case c.Kind == "filter":
 		return filterTopic(c, own, only)
 	case c.Kind == "listener filter" && strings.HasSuffix(own, "_inspector"):
@@ -444,10 +452,13 @@ func (n *narrator) topic(c *Change) string {
 	case c.Kind == "chain" && only(func(p string) bool { return strings.HasSuffix(p, "matchSubjectAltNames") }) && n.said["trust"] != nil:
 		return "trust"
 	case c.Kind == "chain" && !c.unlike && (c.Op != Changed || only(socket)):
-		if port, ok := chainPort(own); ok {
-			return chainTopic(cmp.Or(port, n.own[c.Key[0]]))
+		if port := n.portOf(c); len(n.said[kindTopic(port)]) > 0 && c.Op != Changed {
+			return kindTopic(port)
 		}
-	case strings.HasPrefix(c.Key[0], "cluster ") && (c.Kind == "transport socket" || only(socket)):
+		return chainTopic(n.portOf(c))
+	case len(n.said[serversTopic(c)]) > 0 && only(isServers):
+		return serversTopic(c)
+	case strings.HasPrefix(c.Key[0], "cluster ") && (c.Kind == "transport socket" || only(func(p string) bool { return socket(p) || cosmetic(c, p) })):
 		return c.Key[0]
 	}
 	return ""

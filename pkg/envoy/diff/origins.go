@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
@@ -32,10 +34,10 @@ func (o *origin) cause() *policy.Cause {
 // endpoints, or what sidecars see of them.
 type origins map[string][]*origin
 
-// findOrigins is nil unless both sides are manifests.
+// findOrigins is nil unless both sides are manifests of one mesh configuration.
 func findOrigins(before, after *mesh.Snapshot) origins {
-	if before == nil || after == nil {
-		return nil
+	if before == nil || after == nil || !proto.Equal(before.Config, after.Config) {
+		return nil // the mesh's own configuration is no object, and may do all of it
 	}
 	olds, news := originsOf(before), originsOf(after)
 	found := origins{}
@@ -121,7 +123,24 @@ func (all origins) of(c *Change, w *mesh.Workload) *policy.Cause {
 			return nil
 		}
 	}
-	return nil
+	return all.only()
+}
+
+// only is the one object that differs at all, if there is one.
+func (all origins) only() *policy.Cause {
+	var found *origin
+	for _, list := range all {
+		for _, o := range list {
+			if found != nil && found.Object.String() != o.Object.String() {
+				return nil
+			}
+			found = o
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	return found.cause()
 }
 
 // preference are the kinds of objects that may make a change, the likeliest first.

@@ -58,11 +58,12 @@ func authorizer(key string) string {
 	return name
 }
 
-// content is all that an item holds but its name.
+// content is all that an item holds but its name, and that by which traces call
+// it.
 func (it *item) content() string {
 	var text strings.Builder
 	for _, at := range slices.Sorted(maps.Keys(it.fields)) {
-		if at != "name" && at != "clusterName" {
+		if at != "name" && at != "clusterName" && at != "decorator.operation" {
 			text.WriteString(strconv.Quote(at) + "=" + strconv.Quote(it.fields[at].exact) + ";")
 		}
 	}

@@ -85,12 +85,29 @@ type summary struct {
 	paths     string
 	enforced  map[ruleKey]*rbacv3.Policy
 	clients   map[string]string // how clusters are called
-	// filters are what a port has beside policy that is told elsewhere: whether it
-	// sees requests or bytes, how, and other filters with their configuration.
+	// kinds are what a port takes, requests (HTTP) or bytes (TCP), with the options
+	// by which they are read. filters are what it has beside policy that is told
+	// elsewhere, with their configuration.
+	kinds   map[uint32]map[string]string
 	filters map[uint32]map[string]bool
 	// blind are ports with chains that want TLS or HTTP to be seen, where nobody
 	// looks.
 	blind bool
+}
+
+// kindsOf are those of a port; those without chains follow the others'.
+func (s *summary) kindsOf(port uint32) map[string]string {
+	if _, own := s.modes[port]; own {
+		return s.kinds[port]
+	}
+	return s.kinds[0]
+}
+
+func (s *summary) kind(port uint32, kind, options string) {
+	if s.kinds[port] == nil {
+		s.kinds[port] = map[string]string{}
+	}
+	s.kinds[port][kind] = options
 }
 
 // filtersOf are those of a port; those without chains follow the others'.
@@ -116,6 +133,7 @@ func summarize(d *envoy.Dump, clusters []*clusterv3.Cluster) *summary {
 	}
 	s := &summary{
 		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, enforced: map[ruleKey]*rbacv3.Policy{}, issuers: map[string]bool{}, providers: map[string]*jwtv3.JwtProvider{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
+		kinds: map[uint32]map[string]string{},
 	}
 	for _, l := range d.Listeners {
 		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
@@ -195,7 +213,7 @@ func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 	switch m := m.(type) {
 	case *hcmv3.HttpConnectionManager:
 		s.paths = pathWords(m)
-		s.note(port, "HTTP "+managerOptions(m))
+		s.kind(port, "HTTP", managerOptions(m))
 		for _, f := range m.HttpFilters {
 			s.filter(port, f.Name, s.dump.FilterConfig(f))
 		}
@@ -215,7 +233,7 @@ func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 		}
 		maps.Copy(s.providers, own)
 	case *tcpproxyv3.TcpProxy:
-		s.note(port, "TCP")
+		s.kind(port, "TCP", "")
 	default:
 		s.other(port, name, config)
 	}

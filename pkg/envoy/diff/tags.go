@@ -160,13 +160,21 @@ func (t *tagger) chainTags(c *Change) []Tag {
 	if port == 0 {
 		port = cmp.Or(t.after.own[c.Key[0]], t.before.own[c.Key[0]])
 	}
-	if c.unlike = !maps.Equal(t.before.filtersOf(port), t.after.filtersOf(port)); c.unlike {
-		return []Tag{Looser}
+	c.unlike = !maps.Equal(t.before.filtersOf(port), t.after.filtersOf(port)) || t.readOtherwise(port)
+	tags := t.before.mode(port).to(t.after.mode(port))
+	if c.unlike || tags == nil || kindWords(t.before.kindsOf(port)) != kindWords(t.after.kindsOf(port)) {
+		tags = append(tags, Looser)
 	}
-	if tags := t.before.mode(port).to(t.after.mode(port)); tags != nil {
-		return tags
-	}
-	return []Tag{Looser}
+	return tags
+}
+
+// readOtherwise tells whether what a port takes is read by other options.
+func (t *tagger) readOtherwise(port uint32) bool {
+	_, had := t.before.modes[port]
+	_, has := t.after.modes[port]
+	old, was := t.before.kinds[port]["HTTP"]
+	now, is := t.after.kinds[port]["HTTP"]
+	return had && has && was && is && old != now
 }
 
 // inspectorTags are those of what looks at the first bytes: it comes and goes with
@@ -179,10 +187,13 @@ func (t *tagger) inspectorTags() []Tag {
 	for _, port := range ports(t.before, t.after) {
 		all = append(all, t.before.mode(port).to(t.after.mode(port))...)
 	}
-	if all == nil {
+	switch {
+	case all != nil:
+		return all
+	case t.before.blind:
 		return []Tag{Looser}
 	}
-	return all
+	return []Tag{Cosmetic} // chains decide, and they have what they need
 }
 
 // chainPort is the port in a chain's key; 0 is all others.
@@ -270,6 +281,8 @@ func fieldTag(c *Change, f Field, inbound bool) Tag {
 		return upIf(f.After != "")
 	case strings.HasPrefix(f.Path, "transportSocket."):
 		return socketTag(f, name, inbound)
+	case strings.HasPrefix(f.Path, "route.retryPolicy."), f.Path == "typedConfig.http2ProtocolOptions" && strings.Trim(f.Before+f.After, "{}") == "":
+		return Routing
 	case strings.Contains(f.Path, "typedPerFilterConfig"):
 		return Looser
 	case inbound:
