@@ -104,10 +104,10 @@ func coversText(a, b *policy.StringMatch) (yes, sure bool) {
 	if b.IgnoreCase {
 		text = strings.ToLower(text)
 	}
-	switch {
-	case b.Form == policy.Exact:
+	switch b.Form {
+	case policy.Exact:
 		return a.Form == policy.Exact && text == b.Value, true
-	case b.Form == policy.Prefix:
+	case policy.Prefix:
 		return a.Form != policy.Suffix && strings.HasPrefix(text, b.Value) || b.Value == "", true
 	}
 	return a.Form != policy.Prefix && strings.HasSuffix(text, b.Value) || b.Value == "", true

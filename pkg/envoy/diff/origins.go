@@ -23,7 +23,7 @@ type origin struct {
 }
 
 func (o *origin) cause() *policy.Cause {
-	c := &policy.Cause{Object: o.Object.String(), At: o.Location}
+	c := &policy.Cause{Object: o.String(), At: o.Location}
 	if o.gone {
 		c.Object += " that is gone"
 	}
@@ -96,7 +96,7 @@ func (all origins) of(c *Change, w *mesh.Workload) *policy.Cause {
 	concerns := func(o *origin) bool {
 		switch {
 		case o.pods:
-			return endpoint != "" && endpoint == o.Namespace+"/"+o.Name || inbound && w != nil && o.Object.String() == w.Object.String()
+			return endpoint != "" && endpoint == o.Namespace+"/"+o.Name || inbound && w != nil && o.String() == w.String()
 		case inbound:
 			return o.service != nil && w != nil && o.Namespace == w.Namespace && (len(o.service.Selector) == 0 || mesh.Selects(o.service.Selector, w.PodLabels))
 		case o.Kind == "Sidecar":
@@ -111,7 +111,7 @@ func (all origins) of(c *Change, w *mesh.Workload) *policy.Cause {
 		var fits []*origin
 		for _, kind := range kinds {
 			for _, o := range all[kind] {
-				if concerns(o) && !slices.ContainsFunc(fits, func(x *origin) bool { return x.Object.String() == o.Object.String() }) {
+				if concerns(o) && !slices.ContainsFunc(fits, func(x *origin) bool { return x.String() == o.String() }) {
 					fits = append(fits, o)
 				}
 			}
@@ -131,7 +131,7 @@ func (all origins) only() *policy.Cause {
 	var found *origin
 	for _, list := range all {
 		for _, o := range list {
-			if found != nil && found.Object.String() != o.Object.String() {
+			if found != nil && found.String() != o.String() {
 				return nil
 			}
 			found = o
