@@ -228,7 +228,7 @@ func relateRules(all []Change, before, after *item) {
 			}
 			continue
 		}
-		together := relate(policies, now)
+		together := after.relate(policies, now)
 		for i := range all {
 			c := &all[i]
 			if !mine(c) {
@@ -236,7 +236,7 @@ func relateRules(all []Change, before, after *item) {
 			}
 			if c.matches = together; together == incomparable && c.Op == Changed {
 				id := strings.TrimPrefix(c.Key[len(c.Key)-1], kind+" ")
-				c.matches = relate(only(policies, id), only(now, id))
+				c.matches = after.relate(only(policies, id), only(now, id))
 			}
 		}
 	}

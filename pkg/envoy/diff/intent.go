@@ -14,7 +14,7 @@ import (
 type narrator struct {
 	name          string
 	before, after *policy.Model // nil if not known
-	origins       origins
+	origins       *origins
 	intents       []Intent
 	// said are the tags of what was said, by what it was about, and topics what is
 	// said now: changes of it need no words of their own.

@@ -225,12 +225,17 @@ func (s *summary) headerChanges(name string) []providerChange {
 
 // looksAtHeader tells whether some rule that is enforced does.
 func (s *summary) looksAtHeader(name string) bool {
-	for _, p := range s.enforced {
-		if policyLogic(p).asksHeader(name) {
+	for key, p := range s.enforced {
+		if s.rules[key].mentions(name) && policyLogic(p).asksHeader(name) {
 			return true
 		}
 	}
 	return false
+}
+
+// mentions tells whether a rule's words have a text, in any case.
+func (r ruleText) mentions(text string) bool {
+	return slices.ContainsFunc(slices.Concat(r.what, r.who), func(w string) bool { return strings.Contains(strings.ToLower(w), text) })
 }
 
 // asksHeader tells whether some matcher looks at a header; one that is not
@@ -247,7 +252,7 @@ func (l logic) asksHeader(name string) bool {
 func (s *summary) tokensLetIn() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Keys(s.enforced)), func(key ruleKey) bool {
 		p := s.enforced[key]
-		return conditional(p) || policyLogic(p).asksTokens(key.action != "ALLOW", false)
+		return conditional(p) || (s.rules[key].mentions("token's ") || s.rules[key].mentions("jwt_authn")) && policyLogic(p).asksTokens(key.action != "ALLOW", false)
 	})
 }
 

@@ -2,7 +2,6 @@ package diff
 
 import (
 	"bytes"
-	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -30,28 +29,59 @@ func (o *origin) cause() *policy.Cause {
 	return c
 }
 
-// origins are the objects that differ, by kind: what is about hosts, their
-// endpoints, or what sidecars see of them.
-type origins map[string][]*origin
+// origins are the objects that differ, by what they are about.
+type origins struct {
+	hosts    map[string][]*origin // Services, ServiceEntries, rules and routes
+	wild     []*origin            // those of hosts that stand for many
+	pods     map[string][]*origin // by "namespace/name"
+	services map[string][]*origin // by namespace
+	peers    []*origin
+	sidecars []*origin
+	only     *policy.Cause // the one that differs at all
+}
 
 // findOrigins is nil unless both sides are manifests of one mesh configuration.
-func findOrigins(before, after *mesh.Snapshot) origins {
+func findOrigins(before, after *mesh.Snapshot) *origins {
 	if before == nil || after == nil || !proto.Equal(before.Config, after.Config) {
 		return nil // the mesh's own configuration is no object, and may do all of it
 	}
 	olds, news := originsOf(before), originsOf(after)
-	found := origins{}
+	all := &origins{hosts: map[string][]*origin{}, pods: map[string][]*origin{}, services: map[string][]*origin{}}
+	names := map[string]bool{}
 	for _, key := range keysOf(olds, news) {
-		old, now := olds[key], news[key]
-		switch {
-		case now == nil:
-			old.gone = true
-			found[old.Kind] = append(found[old.Kind], old)
-		case old == nil || !bytes.Equal(old.Text(), now.Text()):
-			found[now.Kind] = append(found[now.Kind], now)
+		o := news[key]
+		if old := olds[key]; o == nil {
+			o = old
+			o.gone = true
+		} else if old != nil && bytes.Equal(old.Text(), o.Text()) {
+			continue
 		}
+		all.add(o)
+		all.only = o.cause()
+		names[o.String()] = true
 	}
-	return found
+	if len(names) != 1 {
+		all.only = nil
+	}
+	return all
+}
+
+func (all *origins) add(o *origin) {
+	switch {
+	case o.pods:
+		all.pods[o.Namespace+"/"+o.Name] = append(all.pods[o.Namespace+"/"+o.Name], o)
+	case o.Kind == "PeerAuthentication":
+		all.peers = append(all.peers, o)
+	case o.Kind == "Sidecar":
+		all.sidecars = append(all.sidecars, o)
+	case mesh.IsWildcard(o.host):
+		all.wild = append(all.wild, o)
+	default:
+		all.hosts[o.host] = append(all.hosts[o.host], o)
+	}
+	if o.service != nil {
+		all.services[o.Namespace] = append(all.services[o.Namespace], o)
+	}
 }
 
 // originsOf are those of a mesh, by kind, name and host.
@@ -89,78 +119,80 @@ func originsOf(s *mesh.Snapshot) map[string]*origin {
 	return all
 }
 
-// of finds the object that makes a change; nil where none does for sure.
-func (all origins) of(c *Change, w *mesh.Workload) *policy.Cause {
+// of finds the object that makes a change; nil where none does for sure. The kinds
+// of objects come by how likely they are.
+func (all *origins) of(c *Change, w *mesh.Workload) *policy.Cause {
 	host, endpoint := subjectOf(c)
-	inbound := strings.HasPrefix(c.Key[0], "inbound listener ") || strings.HasPrefix(c.Key[0], "cluster inbound|")
-	concerns := func(o *origin) bool {
-		switch {
-		case o.pods:
-			return endpoint != "" && endpoint == o.Namespace+"/"+o.Name || inbound && w != nil && o.String() == w.String()
-		case inbound:
-			return o.service != nil && w != nil && o.Namespace == w.Namespace && (len(o.service.Selector) == 0 || mesh.Selects(o.service.Selector, w.PodLabels))
-		case o.Kind == "Sidecar":
-			return w != nil && c.Op != Changed && (o.Namespace == w.Namespace || o.Namespace == "istio-system")
-		case o.Kind == "PeerAuthentication":
-			namespace, _, _ := strings.Cut(endpoint, "/")
-			return c.Kind != "route" && (namespace == o.Namespace || endpoint == "")
-		}
-		return o.host != "" && host != "" && mesh.HostsMeet(o.host, host)
-	}
-	for _, kinds := range all.preference(c, endpoint != "") {
-		var fits []*origin
-		for _, kind := range kinds {
-			for _, o := range all[kind] {
-				if concerns(o) && !slices.ContainsFunc(fits, func(x *origin) bool { return x.String() == o.String() }) {
-					fits = append(fits, o)
+	named := func(kinds ...string) []*origin {
+		var found []*origin
+		for _, list := range [][]*origin{all.hosts[host], all.wild} {
+			for _, o := range list {
+				if host != "" && slices.Contains(kinds, o.Kind) && mesh.HostsMeet(o.host, host) {
+					found = append(found, o)
 				}
 			}
 		}
-		if len(fits) == 1 {
-			return fits[0].cause()
-		}
-		if len(fits) > 1 {
-			return nil
-		}
+		return found
 	}
-	return all.only()
-}
-
-// only is the one object that differs at all, if there is one.
-func (all origins) only() *policy.Cause {
-	var found *origin
-	for _, list := range all {
-		for _, o := range list {
-			if found != nil && found.String() != o.String() {
+	services, rules, routes := named("Service", "ServiceEntry"), named("DestinationRule"), named("VirtualService")
+	order := [][]*origin{rules, services}
+	switch at := c.Key[0]; {
+	case endpoint != "":
+		order = [][]*origin{all.pods[endpoint], services, rules}
+	case strings.HasPrefix(at, "routes ") || strings.HasPrefix(at, "outbound listener "):
+		order = [][]*origin{routes, services, rules}
+	case strings.HasPrefix(at, "inbound listener ") || strings.HasPrefix(at, "cluster inbound|"):
+		order = all.inbound(w)
+	}
+	namespace, _, _ := strings.Cut(endpoint, "/")
+	if c.Kind != "route" && !strings.HasPrefix(c.Key[0], "inbound listener ") {
+		order = append(order, within(all.peers, namespace))
+	}
+	if w != nil && c.Op != Changed {
+		order = append(order, within(all.sidecars, w.Namespace))
+	}
+	for _, fits := range order {
+		if len(fits) > 0 {
+			if slices.ContainsFunc(fits, func(o *origin) bool { return o.String() != fits[0].String() }) {
 				return nil
 			}
-			found = o
+			return fits[0].cause()
 		}
 	}
-	if found == nil {
-		return nil
-	}
-	return found.cause()
+	return all.only
 }
 
-// preference are the kinds of objects that may make a change, the likeliest first.
-func (all origins) preference(c *Change, endpoint bool) [][]string {
-	var pods []string
-	for _, kind := range slices.Sorted(maps.Keys(all)) {
-		if all[kind][0].pods {
-			pods = append(pods, kind)
+// inbound are the objects that say what a workload's ports are.
+func (all *origins) inbound(w *mesh.Workload) [][]*origin {
+	if w == nil {
+		return nil
+	}
+	var services, pods []*origin
+	for _, o := range all.services[w.Namespace] {
+		if len(o.service.Selector) > 0 && mesh.Selects(o.service.Selector, w.PodLabels) {
+			services = append(services, o)
 		}
 	}
-	services := []string{"Service", "ServiceEntry"}
-	switch {
-	case endpoint:
-		return [][]string{pods, services, {"DestinationRule"}, {"PeerAuthentication"}, {"Sidecar"}}
-	case strings.HasPrefix(c.Key[0], "routes ") || strings.HasPrefix(c.Key[0], "outbound listener "):
-		return [][]string{{"VirtualService"}, services, {"DestinationRule"}, {"Sidecar"}}
-	case strings.HasPrefix(c.Key[0], "inbound listener ") || strings.HasPrefix(c.Key[0], "cluster inbound|"):
-		return [][]string{services, pods}
+	for _, o := range all.pods[w.Namespace+"/"+w.Name] {
+		if o.String() == w.String() {
+			pods = append(pods, o)
+		}
 	}
-	return [][]string{{"DestinationRule"}, services, {"PeerAuthentication"}, {"Sidecar"}}
+	return [][]*origin{services, pods}
+}
+
+// within are the objects of a namespace, or all for none.
+func within(all []*origin, namespace string) []*origin {
+	if namespace == "" {
+		return all
+	}
+	var found []*origin
+	for _, o := range all {
+		if o.Namespace == namespace {
+			found = append(found, o)
+		}
+	}
+	return found
 }
 
 // subjectOf is the host that a change is about, and the workload of an endpoint;
