@@ -45,11 +45,13 @@ json), or what "meshctl envoy config" printed or wrote; the content tells which.
 Lines say what the changes mean and, for manifests, which object causes them.
 Each is tagged: looser lets in what was refused, or may, if it is not understood;
 tighter refuses what was let in; routing leads requests elsewhere; cosmetic
-decides nothing. --summary counts, --full lists every field before and after.
-Secrets are never shown.
+decides nothing. Modes of mTLS go by what a port takes: DISABLE plaintext, STRICT
+mTLS, PERMISSIVE both; to DISABLE is looser always, as no caller has an identity
+then. --summary counts, --full lists every field before and after. Secrets are
+never shown.
 
-Exit status: 0 the same, or with --fail-on looser nothing looser; 1 different; 2
-the input cannot be read.`,
+Exit status: 0 the same, or with --fail-on looser no line that is looser; 1
+different; 2 the input cannot be read.`,
 		Example: `  meshctl envoy diff HEAD~1:deploy/ deploy/
   meshctl envoy diff config_dump.json manifests/ --workload prod/reviews --mesh-config mesh.yaml
   meshctl envoy diff main:deploy deploy --fail-on looser -o markdown=comment.md`,
@@ -249,7 +251,11 @@ func printComparisonMarkdown(w io.Writer, c comparison) error {
 	if c.Same() {
 		return printer.Lines(w, "**The sidecars are told the same.**")
 	}
-	lines := []string{fmt.Sprintf("**%d sidecars are told something else.**", len(c.Workloads)), "", "| Workload | Tag | Change | Because |", "| --- | --- | --- | --- |"}
+	told := fmt.Sprintf("**%d sidecars are told something else.**", len(c.Workloads))
+	if len(c.Workloads) == 1 {
+		told = "**One sidecar is told something else.**"
+	}
+	lines := []string{told, "", "| Workload | Tag | Change | Because |", "| --- | --- | --- | --- |"}
 	size := 0
 	for i := range c.Workloads {
 		one := &c.Workloads[i]

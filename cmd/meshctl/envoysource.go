@@ -207,7 +207,7 @@ func (f *sourceFlags) side(s *source, only map[string]bool) (diff.Side, error) {
 	if s.snapshot == nil {
 		return side, nil
 	}
-	side.Models = map[string]*policy.Model{}
+	side.Models, side.Snapshot = map[string]*policy.Model{}, s.snapshot
 	simulator := policy.NewSimulator(s.snapshot)
 	generator := envoy.NewGenerator(s.snapshot, simulator)
 	for _, w := range s.snapshot.Workloads {

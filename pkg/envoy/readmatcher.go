@@ -24,6 +24,13 @@ type matcherReader struct {
 	filters []string
 }
 
+// ReadPermission reads a matcher of what a rule of an RBAC filter permits. What is
+// not understood is an Unread test.
+func ReadPermission(x *rbacv3.Permission) policy.Expr { return (&matcherReader{}).permission(x) }
+
+// ReadPrincipal is ReadPermission's twin for who asks.
+func ReadPrincipal(x *rbacv3.Principal) policy.Expr { return (&matcherReader{}).principal(x) }
+
 func unread() policy.Expr { return is(policy.Test{Attribute: policy.Unread}) }
 
 func is(t policy.Test) policy.Expr { return policy.Expr{Op: policy.Is, Test: t} }

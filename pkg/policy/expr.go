@@ -119,6 +119,34 @@ func (m *StringMatch) matches(s string) bool {
 	return m.regex.MatchString(s)
 }
 
+// Pattern is the regular expression (RE2) that fits, as a whole, the texts that
+// the matcher does. Case is that of ASCII letters.
+func (m *StringMatch) Pattern() string {
+	var text strings.Builder
+	for _, r := range m.Value {
+		if lower, upper := strings.ToLower(string(r)), strings.ToUpper(string(r)); m.IgnoreCase && r < 0x80 && lower != upper {
+			text.WriteString("[" + lower + upper + "]")
+		} else {
+			text.WriteString(regexp.QuoteMeta(string(r)))
+		}
+	}
+	switch m.Form {
+	case Exact:
+		return text.String()
+	case Prefix:
+		return text.String() + "(?s:.*)"
+	case Suffix:
+		return "(?s:.*)" + text.String()
+	case NonEmpty:
+		return ".+"
+	case Present:
+		return "(?s:.*)"
+	case Template:
+		return templatePattern(m.Value)
+	}
+	return m.Value
+}
+
 // stringForm reads the four forms of a policy's value: a leading star is
 // looked at before a trailing one (AP-21, AP-22).
 func stringForm(v string) StringMatch {

@@ -40,7 +40,7 @@ spec: {template: {metadata: {labels: {app: s%[1]d}}, spec: {serviceAccountName: 
 	}
 	simulator := policy.NewSimulator(s)
 	g := envoy.NewGenerator(s, simulator)
-	side := diff.Side{Models: map[string]*policy.Model{}}
+	side := diff.Side{Models: map[string]*policy.Model{}, Snapshot: s}
 	for _, w := range s.Workloads {
 		c, err := g.Config(w)
 		if err != nil {

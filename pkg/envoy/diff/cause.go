@@ -27,7 +27,7 @@ func (n *narrator) causes(w *Workload) {
 		case "JWT provider":
 			c.Cause = issuerCause(m, strings.TrimPrefix(own, c.Kind+" "))
 		case "chain":
-			if port, ok := chainPort(own); ok && n.said[fmt.Sprintf("chain %d", port)] {
+			if port, ok := chainPort(own); ok && n.said[chainTopic(port)] != nil {
 				c.Cause = n.modeCause(port)
 			}
 		}

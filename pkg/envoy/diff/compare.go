@@ -11,6 +11,7 @@ import (
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 
 	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
 
@@ -42,6 +43,9 @@ type Side struct {
 	// Models are the enforcement models by workload, if the side was generated
 	// from manifests: they name causes.
 	Models map[string]*policy.Model
+	// Snapshot is the mesh that it was generated from; nil if it was not, or if
+	// the objects behind clusters and routes are of no interest.
+	Snapshot *mesh.Snapshot
 }
 
 // Result is how the new side differs from the old one, by workload.
@@ -69,10 +73,12 @@ type Change struct {
 	// matches compares, for a rule, what the filter's rules match together or, if
 	// that says nothing, what this one does.
 	matches relation
+	whole   bool // a rule whose stage came or went with it
+	unlike  bool // a chain with which a filter, or the kind of traffic, came or went
 }
 
 // Field is a value of a part. Before is empty for a new one, After for one that
-// is gone. Secrets read "(secret)" on both sides.
+// is gone. A secret reads "(secret)", then "(secret) (another value)".
 type Field struct {
 	Path   string `json:"path"`
 	Before string `json:"before"`
@@ -98,10 +104,10 @@ func (i Intent) String() string {
 func (r *Result) Same() bool { return len(r.Workloads) == 0 }
 
 // Looser tells whether something differs that lets in what was refused, or may.
+// The lines decide: whatever part is looser is in one of them.
 func (r *Result) Looser() bool {
 	return slices.ContainsFunc(r.Workloads, func(w Workload) bool {
-		return slices.ContainsFunc(w.Changes, func(c Change) bool { return slices.Contains(c.Tags, Looser) }) ||
-			slices.ContainsFunc(w.Intents, func(i Intent) bool { return i.Tag == Looser }) // rules that went with their chains
+		return slices.ContainsFunc(w.Intents, func(i Intent) bool { return i.Tag == Looser })
 	})
 }
 
@@ -116,7 +122,7 @@ func Compare(before, after Side) *Result {
 	all := maps.Clone(olds)
 	maps.Copy(all, news)
 	names := slices.Sorted(maps.Keys(all))
-	found := make([]Workload, len(names))
+	found, from := make([]Workload, len(names)), findOrigins(before.Snapshot, after.Snapshot)
 	workers := min(runtime.GOMAXPROCS(0), len(names))
 	var wait sync.WaitGroup
 	for first := range workers {
@@ -124,7 +130,7 @@ func Compare(before, after Side) *Result {
 			c := newComparison((before.Models == nil) != (after.Models == nil)) // each reads what is shared for itself
 			for i := first; i < len(names); i += workers {
 				name := names[i]
-				n := &narrator{name: name, before: before.Models[name], after: after.Models[name]}
+				n := &narrator{name: name, before: before.Models[name], after: after.Models[name], origins: from}
 				found[i] = c.workload(n, olds[name], news[name])
 			}
 		})
@@ -156,7 +162,9 @@ func (c *comparison) workload(n *narrator, before, after *envoy.Dump) Workload {
 	for _, key := range keysOf(olds, news) {
 		w.Changes = append(w.Changes, c.pair(olds[key], news[key])...)
 	}
-	if w.Changes = append(w.Changes, secrets(before, after)...); len(w.Changes) == 0 {
+	w.Changes = append(w.Changes, secrets(before, after)...)
+	w.Changes = append(w.Changes, bypassChanges(n.bypasses())...)
+	if len(w.Changes) == 0 {
 		return w
 	}
 	was, is := summarize(before, clusters(olds)), summarize(after, clusters(news))
@@ -208,13 +216,19 @@ func compare(before, after *item, above []string) []Change {
 
 // relateRules says of the rules of a filter that change how what they match does.
 func relateRules(all []Change, before, after *item) {
-	for kind, policies := range before.policies {
-		now := after.policies[kind]
+	for _, kind := range keysOf(before.policies, after.policies) {
+		policies, now := before.policies[kind], after.policies[kind]
 		mine := func(c *Change) bool { return c.Kind == kind && len(c.Key) > 1 && c.Key[len(c.Key)-2] == after.String() }
-		if now == nil || !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
+		if !slices.ContainsFunc(all, func(c Change) bool { return mine(&c) }) {
 			continue
 		}
-		together := relate(policies, now)
+		if policies == nil || now == nil {
+			for i := range all {
+				all[i].whole = all[i].whole || mine(&all[i])
+			}
+			continue
+		}
+		together := after.relate(policies, now)
 		for i := range all {
 			c := &all[i]
 			if !mine(c) {
@@ -222,7 +236,7 @@ func relateRules(all []Change, before, after *item) {
 			}
 			if c.matches = together; together == incomparable && c.Op == Changed {
 				id := strings.TrimPrefix(c.Key[len(c.Key)-1], kind+" ")
-				c.matches = relate(only(policies, id), only(now, id))
+				c.matches = after.relate(only(policies, id), only(now, id))
 			}
 		}
 	}
@@ -252,7 +266,11 @@ func changedFields(before, after *item) []Field {
 	var all []Field
 	for _, at := range keysOf(before.fields, after.fields) {
 		if a, b := before.fields[at], after.fields[at]; !a.equals(b) {
-			all = append(all, Field{at, a.shown, b.shown})
+			f := Field{at, a.shown, b.shown}
+			if f.Before == f.After {
+				f.After += " (another value)" // which is not shown
+			}
+			all = append(all, f)
 		}
 	}
 	for _, kind := range keysOf(before.order, after.order) {

@@ -26,7 +26,7 @@ type comparison struct {
 
 func newComparison(withoutExtensions bool) *comparison {
 	return &comparison{
-		tables: tables{specials(), sets(), withoutExtensions},
+		tables: tables{specials(), sets(), withoutExtensions, map[string]relation{}},
 		known:  map[proto.Message]*resource{}, texts: map[string]int{},
 		pairs: map[[2]*resource][]Change{},
 	}

@@ -55,7 +55,7 @@ func sideOf(tb testing.TB, manifests, meshConfig string) diff.Side {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return diff.Side{Dumps: []*envoy.Dump{{Config: *c}}, Models: map[string]*policy.Model{c.Workload: simulator.Model(w)}}
+	return diff.Side{Dumps: []*envoy.Dump{{Config: *c}}, Models: map[string]*policy.Model{c.Workload: simulator.Model(w)}, Snapshot: s}
 }
 
 func peers(mode string) string {
@@ -89,10 +89,10 @@ func TestIntents(t *testing.T) {
 			"tighter: inbound :9080 of prod/reviews now requires mTLS (was mTLS or plaintext), because PeerAuthentication prod/default, deploy.yaml:14",
 		}},
 		{name: "gone", before: peers("DISABLE"), want: []string{
-			"tighter: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
-			"tighter: inbound :9080 of prod/reviews now takes mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
-			"tighter: prod/reviews now calls reviews.prod.svc.cluster.local:9080 by mTLS where the endpoint has it (was plaintext)",
-			"tighter: endpoint prod/reviews:9080 now offers mTLS (endpoints outbound|9080||reviews.prod.svc.cluster.local)",
+			"looser: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
+			"looser: inbound :9080 of prod/reviews now takes mTLS and plaintext (was plaintext), because no PeerAuthentication sets it",
+			"tighter: prod/reviews now calls reviews.prod.svc.cluster.local:9080 by mTLS where the endpoint has it (was plaintext), because PeerAuthentication prod/default that is gone, deploy.yaml:11",
+			"tighter: endpoint prod/reviews:9080 now offers mTLS (endpoints outbound|9080||reviews.prod.svc.cluster.local), because PeerAuthentication prod/default that is gone, deploy.yaml:11",
 		}},
 		{name: "permissive", before: peers("STRICT"), after: peers("PERMISSIVE"), want: []string{
 			"looser: inbound ports of prod/reviews that no Service declares now take mTLS and plaintext (was mTLS), because PeerAuthentication prod/default, deploy.yaml:14",
@@ -131,7 +131,7 @@ func TestIntents(t *testing.T) {
 		}},
 		{name: "trust", meshAfter: "trustDomainAliases: [old]", want: []string{
 			"looser: clients of prod/reviews may now be of the trust domains cluster.local, old (were cluster.local)",
-			"looser: transport socket tlsMode-istio has changed: transportSocket.typedConfig.commonTlsContext.combinedValidationContext.defaultValidationContext.matchSubjectAltNames (cluster outbound|9080||reviews.prod.svc.cluster.local)",
+			"looser: prod/reviews takes spiffe://cluster.local/ns/prod/sa/reviews or spiffe://old/ns/prod/sa/reviews at reviews.prod.svc.cluster.local:9080 (was spiffe://cluster.local/ns/prod/sa/reviews)",
 		}},
 	} {
 		result := diff.Compare(side(t, tt.before, tt.meshBefore), side(t, tt.after, tt.meshAfter))
@@ -299,13 +299,17 @@ func TestLooserBesideTighter(t *testing.T) {
 		mutual    = `, "transportSocket": {"name": "tls", "typedConfig": {"@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext", "requireClientCertificate": true}}`
 	)
 	plain := read(inspector, raw, magic, "")
-	if r := diff.Compare(plain, read(inspector, tls, magic, mutual)); r.Looser() {
-		t.Errorf("nothing is looser: %+v", r.Workloads[0].Changes)
+	mode := []string{
+		"looser: mTLS to inbound :80 of  is no longer refused, and brings identities (was plaintext)",
+		"tighter: inbound :80 of  now requires mTLS (was plaintext)",
 	}
-	if !diff.Compare(plain, read(inspector, tls, "", mutual)).Looser() {
-		t.Error("a filter is gone, and nobody told")
+	if d := cmp.Diff(mode, told(diff.Compare(plain, read(inspector, tls, magic, mutual)))); d != "" {
+		t.Errorf("only the mode has changed (-want +got):\n%s", d)
 	}
-	if !diff.Compare(plain, read("", tls, magic, mutual)).Looser() {
-		t.Error("the inspector that the chain needs is gone, and nobody told")
+	if all := told(diff.Compare(plain, read(inspector, tls, "", mutual))); !slices.Contains(all, "looser: chain :80 plaintext is gone (inbound listener in)") {
+		t.Errorf("a filter is gone, and nobody told: %q", all)
+	}
+	if all := told(diff.Compare(plain, read("", tls, magic, mutual))); !slices.Contains(all, "looser: listener filter envoy.filters.listener.tls_inspector is gone (inbound listener in)") {
+		t.Errorf("the inspector that the chain needs is gone, and nobody told: %q", all)
 	}
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/meshctl/meshctl/pkg/policy"
@@ -16,30 +14,33 @@ import (
 type narrator struct {
 	name          string
 	before, after *policy.Model // nil if not known
+	origins       *origins
 	intents       []Intent
-	said          map[string]bool   // kinds of changes that need no words of their own
-	own           map[string]uint32 // ports of listeners
-	// matches is how what rules match changes, in all chains alike. renamed are the
-	// names of rules that are called another, by kind and id.
-	matches map[matchKey]relation
-	renamed map[string]string
+	// said are the tags of what was said, by what it was about, and topics what is
+	// said now: changes of it need no words of their own.
+	said   map[string][]Tag
+	topics []string
+	own    map[string]uint32 // ports of listeners
+	// matches is how what rules match changes, in all chains alike: in the filters
+	// of their action, since a rule may move to those of another. renamed are the
+	// ids of rules that are called another, "" for those that were.
+	matches map[ruleKey]relation
+	renamed map[ruleKey]string
 }
-
-// matchKey is a rule in the filters of one kind of traffic.
-type matchKey struct {
-	tcp  bool
-	rule string // kind and id
-}
-
-func (k ruleKey) match() matchKey { return matchKey{k.tcp, k.kind() + " " + k.id} }
 
 func (n *narrator) say(tag Tag, cause *policy.Cause, format string, args ...any) {
 	n.intents = append(n.intents, Intent{fmt.Sprintf(format, args...), tag, cause})
+	for _, topic := range n.topics {
+		n.said[topic] = append(n.said[topic], tag)
+	}
 }
+
+// about tells what the next words are about.
+func (n *narrator) about(topics ...string) { n.topics = topics }
 
 // tell finds the words for all changes.
 func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
-	n.said, n.own = map[string]bool{}, map[string]uint32{}
+	n.said, n.own = map[string][]Tag{}, map[string]uint32{}
 	switch {
 	case before == nil:
 		n.say(Routing, nil, "%s is new", n.name)
@@ -51,12 +52,16 @@ func (n *narrator) tell(before, after *summary, w *Workload) []Intent {
 	maps.Copy(n.own, before.own)
 	maps.Copy(n.own, after.own)
 	n.kept(w.Changes)
+	n.bypassed(n.bypasses())
 	n.modes(before, after)
+	n.kinds(before, after)
 	n.trust(before, after)
 	n.stages(before, after)
 	n.rules(before, after)
 	n.issuers(before, after)
+	n.providers(before, after)
 	n.clients(before, after)
+	n.servers(w.Changes)
 	n.rest(w.Changes)
 	return n.intents
 }
@@ -67,32 +72,45 @@ func (n *narrator) modes(before, after *summary) {
 		if old == now {
 			continue
 		}
-		n.said[fmt.Sprintf("chain %d", port)], n.said["inspectors"] = true, true
-		_, had := before.modes[port]
-		_, has := after.modes[port]
-		where := fmt.Sprintf("inbound :%d of %s", port, n.name)
-		if port == 0 {
-			where = "inbound ports of " + n.name + " that no Service declares"
-			if !had || !has {
-				continue
-			}
+		if n.about(chainTopic(port)); !after.blind {
+			n.about(chainTopic(port), "inspectors")
 		}
-		verb := map[mode]string{strict: "requires mTLS", permissive: "takes mTLS and plaintext", disable: "takes plaintext only", "": "is not served"}[now]
-		if port == 0 {
-			verb = map[mode]string{strict: "require mTLS", permissive: "take mTLS and plaintext", disable: "take plaintext only", "": "are not served"}[now]
+		n.mode(port, old, now)
+	}
+}
+
+func chainTopic(port uint32) string { return fmt.Sprintf("chain %d", port) }
+
+// mode tells of a port that takes other connections than before.
+func (n *narrator) mode(port uint32, old, now mode) {
+	where, verb := fmt.Sprintf("inbound :%d of %s", port, n.name), map[mode]string{strict: "requires mTLS", permissive: "takes mTLS and plaintext", disable: "takes plaintext only", "": "is not served"}[now]
+	if port == 0 {
+		where = "inbound ports of " + n.name + " that no Service declares"
+		verb = map[mode]string{strict: "require mTLS", permissive: "take mTLS and plaintext", disable: "take plaintext only", "": "are not served"}[now]
+	}
+	was := cmp.Or(string(old), "not served")
+	for _, tag := range old.to(now) {
+		if tag == Looser && old == disable && now == strict {
+			n.say(tag, n.modeCause(port), "mTLS to %s is no longer refused, and brings identities (was %s)", where, was)
+			continue
 		}
-		n.say(upIf(now.rank() > old.rank()), n.modeCause(port), "%s now %s (was %s)", where, verb, cmp.Or(string(old), "not served"))
+		cause := n.modeCause(port)
+		if old == "" || now == "" {
+			cause = nil
+		}
+		n.say(tag, cause, "%s now %s (was %s)", where, verb, was)
 	}
 }
 
 func (n *narrator) trust(before, after *summary) {
+	n.topics = nil
 	if !slices.Equal(before.domains, after.domains) && before.domains != nil && after.domains != nil {
-		n.said["trust"] = true
+		n.about("trust")
 		n.say(upIf(len(common(after.domains, before.domains)) == len(after.domains)), nil, "clients of %s may now be of the trust domains %s (were %s)",
 			n.name, strings.Join(after.domains, ", "), strings.Join(before.domains, ", "))
 	}
 	if before.paths != after.paths && before.paths != "" && after.paths != "" {
-		n.said["paths"] = true
+		n.about("paths")
 		ranks := []string{"NONE", "BASE", "MERGE_SLASHES", "DECODE_AND_MERGE_SLASHES"}
 		n.say(upIf(slices.Index(ranks, after.paths) > slices.Index(ranks, before.paths)), nil, "%s now normalizes paths by %s (was %s)", n.name, after.paths, before.paths)
 	}
@@ -109,6 +127,7 @@ func traffic(tcp bool) string {
 func (n *narrator) stages(before, after *summary) {
 	for _, tcp := range []bool{false, true} {
 		key := ruleKey{tcp: tcp, action: "ALLOW"}
+		n.about(key.filter())
 		switch old, now := before.stages[key], after.stages[key]; {
 		case !old && now:
 			n.say(Tighter, nil, "%s to %s is now denied where no ALLOW rule matches", traffic(tcp), n.name)
@@ -116,156 +135,10 @@ func (n *narrator) stages(before, after *summary) {
 			n.say(Looser, nil, "%s to %s no longer needs an ALLOW rule", traffic(tcp), n.name)
 		}
 	}
-	n.said["RBAC"] = true
-}
-
-func (n *narrator) rules(before, after *summary) {
-	all := maps.Clone(before.rules)
-	maps.Copy(all, after.rules)
-	reworded := map[string]bool{}
-	for _, key := range slices.SortedFunc(maps.Keys(all), compareKeys) {
-		if n.reworded(key, before, after, reworded) {
-			continue
-		}
-		old, had := before.rules[key]
-		now, has := after.rules[key]
-		restricts := key.action != "ALLOW"
-		stage := ruleKey{tcp: key.tcp, action: key.action}
-		tag := func(t Tag) Tag {
-			if key.action == "ALLOW" && !key.shadow && before.stages[stage] != after.stages[stage] {
-				return upIf(after.stages[stage]) // it is part of what came or went as a whole
-			}
-			if key.action == "LOG" || key.shadow && key.action != "CUSTOM" {
-				return Cosmetic
-			}
-			switch r := n.matches[key.match()]; r {
-			case narrower, wider:
-				return upIf((r == wider) == restricts)
-			}
-			return t
-		}
-		rule := n.ruleName(key)
-		switch {
-		case !had:
-			n.say(tag(upIf(restricts)), n.ruleCause(key, n.after), "%s is new on %s to %s: %s", rule, traffic(key.tcp), n.name, ruleWords(now))
-		case !has:
-			n.say(tag(upIf(!restricts)), n.ruleCause(key, n.before), "%s is gone from %s to %s: %s", rule, traffic(key.tcp), n.name, ruleWords(old))
-		default:
-			n.changedRule(rule, key, old, now, tag)
-		}
-	}
-}
-
-// kept notes the rules that are what they were, though something of them
-// changes.
-func (n *narrator) kept(changes []Change) {
-	n.matches, n.renamed = map[matchKey]relation{}, map[string]string{}
-	for i := range changes {
-		c := &changes[i]
-		if c.Kind != "rule" && c.Kind != "shadow rule" {
-			continue
-		}
-		key := c.Key[len(c.Key)-1]
-		if c.Op == Renamed {
-			n.renamed[c.Kind+" "+c.Fields[0].Before] = c.Fields[0].After
-			n.renamed[key] = ""
-			continue
-		}
-		at := matchKey{!inManager(c), key}
-		if others, seen := n.matches[at]; seen && others != c.matches {
-			n.matches[at] = incomparable
-			continue
-		}
-		n.matches[at] = c.matches
-	}
-	for key, r := range n.matches { // in another chain it is more than a name
-		if _, both := n.renamed[key.rule]; both && r != equal {
-			delete(n.renamed, key.rule)
-		}
-	}
-}
-
-// inManager tells a rule of an HTTP filter: it is within a filter of connections.
-func inManager(c *Change) bool {
-	return len(c.Key) > 2 && strings.HasPrefix(c.Key[len(c.Key)-3], "filter ")
-}
-
-// reworded tells of a rule that is what it was, and whether it is one. Several of
-// one kind are told once.
-func (n *narrator) reworded(key ruleKey, before, after *summary, told map[string]bool) bool {
-	kind := key.kind() + " "
-	now, moved := n.renamed[kind+key.id]
-	_, had := before.rules[key]
-	_, has := after.rules[key]
-	where := traffic(key.tcp) + " to " + n.name
-	switch {
-	case moved && had != has:
-		if had {
-			next := key
-			next.id = now
-			n.say(Cosmetic, n.ruleCause(next, n.after), "%s on %s is now called %s", n.ruleName(key), where, now)
-		}
-		return true
-	case n.matches[key.match()] == equal && (had != has || !slices.Equal(before.rules[key].what, after.rules[key].what) || !slices.Equal(before.rules[key].who, after.rules[key].who)):
-		id := key.action + kind + where
-		if !told[id] {
-			n.say(Cosmetic, n.ruleCause(key, n.after), "%s rules on %s are written in another way and mean the same", key.action, where)
-		}
-		told[id] = true
-		return true
-	}
-	return false
-}
-
-func compareKeys(a, b ruleKey) int {
-	return cmp.Or(strings.Compare(a.action, b.action), strings.Compare(a.id, b.id), strings.Compare(traffic(a.tcp), traffic(b.tcp)), strings.Compare(strconv.FormatBool(a.shadow), strconv.FormatBool(b.shadow)))
-}
-
-func (n *narrator) changedRule(rule string, key ruleKey, old, now ruleText, tag func(Tag) Tag) {
-	restricts := key.action != "ALLOW"
-	for _, side := range []struct {
-		name     string
-		old, now []string
-	}{{"operations", old.what, now.what}, {"sources", old.who, now.who}} {
-		gained := slices.DeleteFunc(slices.Clone(side.now), func(w string) bool { return slices.Contains(side.old, w) })
-		lost := slices.DeleteFunc(slices.Clone(side.old), func(w string) bool { return slices.Contains(side.now, w) })
-		cause := n.ruleCause(key, n.after)
-		if how := n.matches[key.match()]; len(gained) > 0 && len(lost) > 0 && how != incomparable {
-			verb := map[relation]string{narrower: "fewer", wider: "more"}[how]
-			n.say(tag(Looser), cause, "%s on %s to %s now matches %s %s: %s instead of %s", rule, traffic(key.tcp), n.name, verb, side.name, strings.Join(gained, " or "), strings.Join(lost, " or "))
-			continue
-		}
-		if len(gained) > 0 {
-			n.say(tag(upIf(restricts)), cause, "%s on %s to %s now matches %s %s", rule, traffic(key.tcp), n.name, side.name, strings.Join(gained, " or "))
-		}
-		if len(lost) > 0 {
-			n.say(tag(upIf(!restricts)), cause, "%s on %s to %s no longer matches %s %s", rule, traffic(key.tcp), n.name, side.name, strings.Join(lost, " or "))
-		}
-	}
-}
-
-func ruleWords(r ruleText) string {
-	return strings.Join(r.what, " or ") + ", from " + strings.Join(r.who, " or ")
-}
-
-// ruleID is how istiod names a rule (CF-1).
-var ruleID = regexp.MustCompile(`ns\[(.*)\]-policy\[(.*)\]-rule\[(\d+)\]`)
-
-func (n *narrator) ruleName(key ruleKey) string {
-	action := key.action
-	if action == "LOG" {
-		action = "AUDIT"
-	}
-	if key.shadow && action != "CUSTOM" {
-		action = "dry-run " + action
-	}
-	if m := ruleID.FindStringSubmatch(key.id); m != nil {
-		return fmt.Sprintf("%s rule %s/%s#%s", action, m[1], m[2], m[3])
-	}
-	return fmt.Sprintf("%s rule %s", action, key.id)
 }
 
 func (n *narrator) issuers(before, after *summary) {
+	n.about("issuers")
 	all := maps.Clone(before.issuers)
 	maps.Copy(all, after.issuers)
 	for _, issuer := range slices.Sorted(maps.Keys(all)) {
@@ -273,11 +146,17 @@ func (n *narrator) issuers(before, after *summary) {
 		case before.issuers[issuer] == after.issuers[issuer]:
 			continue
 		case after.issuers[issuer] && len(before.issuers) == 0:
-			n.say(upIf(!after.looksAtTokens), issuerCause(n.after, issuer), "tokens sent to %s are now verified, and those of issuer %q count", n.name, issuer)
+			n.say(Tighter, issuerCause(n.after, issuer), "tokens sent to %s are now verified, and those of issuer %q count", n.name, issuer)
+			if after.tokensLetIn() {
+				n.say(Looser, issuerCause(n.after, issuer), "rules of %s that let in, or spare, who has a token now find tokens of issuer %q", n.name, issuer)
+			}
 		case after.issuers[issuer]:
 			n.say(Looser, issuerCause(n.after, issuer), "tokens of issuer %q now count at %s", issuer, n.name)
 		case len(after.issuers) == 0:
 			n.say(Looser, issuerCause(n.before, issuer), "tokens sent to %s are no longer verified; those of issuer %q counted", n.name, issuer)
+			if after.tokensLetIn() {
+				n.say(Tighter, issuerCause(n.before, issuer), "rules of %s that let in, or spare, who has a token no longer find tokens of issuer %q", n.name, issuer)
+			}
 		default:
 			n.say(Tighter, issuerCause(n.before, issuer), "tokens of issuer %q no longer count at %s", issuer, n.name)
 		}
@@ -290,9 +169,8 @@ func (n *narrator) clients(before, after *summary) {
 		if old == "" || old == now {
 			continue
 		}
-		n.said["cluster "+name] = true
-		ranks := []string{"plaintext", "mTLS where the endpoint has it", "TLS", "mTLS"}
-		n.say(upIf(slices.Index(ranks, now) > slices.Index(ranks, old)), nil, "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
+		n.about("cluster " + name)
+		n.say(callTag(old, now), n.originOf(&Change{Op: Changed, Kind: "cluster", Key: []string{"cluster " + name}}), "%s now calls %s by %s (was %s)", n.name, clusterWords(name), now, old)
 	}
 }
 
@@ -307,105 +185,4 @@ func clusterWords(name string) string {
 		text += " subset " + parts[2]
 	}
 	return text
-}
-
-// rest are the changes that were not told yet, alike ones once.
-func (n *narrator) rest(changes []Change) {
-	type alike struct{ kind, text string }
-	var order []alike
-	groups := map[alike][]*Change{}
-	for i := range changes {
-		c := &changes[i]
-		if n.told(c) {
-			continue
-		}
-		key := alike{c.Kind, restWords(c)}
-		if groups[key] == nil {
-			order = append(order, key)
-		}
-		groups[key] = append(groups[key], c)
-	}
-	for _, key := range order {
-		first := groups[key][0]
-		text := key.text
-		if more := len(groups[key]); more > 1 {
-			text += fmt.Sprintf(" (in %d places)", more)
-		} else if len(first.Key) > 1 {
-			text += " (" + strings.Join(first.Key[:len(first.Key)-1], " / ") + ")"
-		}
-		n.say(worst(first.Tags), nil, "%s", text)
-	}
-}
-
-func worst(tags []Tag) Tag {
-	for _, t := range []Tag{Looser, Tighter, Routing} {
-		if slices.Contains(tags, t) {
-			return t
-		}
-	}
-	return Cosmetic
-}
-
-func (n *narrator) told(c *Change) bool {
-	own := c.Key[len(c.Key)-1]
-	only := func(fits func(string) bool) bool {
-		return len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f Field) bool { return !fits(f.Path) })
-	}
-	if c.Op == Renamed {
-		return c.Kind == "rule" || c.Kind == "shadow rule"
-	}
-	port, isChain := chainPort(own)
-	if port == 0 {
-		port = n.own[c.Key[0]]
-	}
-	switch {
-	case c.Kind == "rule" || c.Kind == "shadow rule":
-		return true
-	case c.Kind == "JWT provider" && c.Op != Changed, c.Kind == "filter" && c.Op != Changed && strings.Contains(own, ".jwt_authn"):
-		return true
-	case c.Kind == "filter" && strings.Contains(own, ".rbac "):
-		return c.Op != Changed || only(func(p string) bool { return strings.HasSuffix(p, "shadowRulesStatPrefix") })
-	case c.Kind == "filter" && strings.Contains(own, ".jwt_authn") && only(func(p string) bool { return strings.HasSuffix(p, ".rules") }):
-		return true // follows from the providers
-	case c.Kind == "listener filter" && strings.HasSuffix(own, "_inspector"):
-		return n.said["inspectors"]
-	case isChain && c.Kind == "chain" && (c.Op != Changed || only(func(p string) bool { return strings.HasPrefix(p, "transportSocket") })) && n.said[fmt.Sprintf("chain %d", port)]:
-		return true
-	case c.Kind == "chain" && c.Op != Changed:
-		return false
-	case only(func(p string) bool { return strings.HasSuffix(p, "matchSubjectAltNames") }) && c.Kind == "chain":
-		return n.said["trust"]
-	case n.said["paths"] && only(func(p string) bool {
-		return slices.Contains([]string{"typedConfig.normalizePath", "typedConfig.mergeSlashes", "typedConfig.pathWithEscapedSlashesAction"}, p)
-	}):
-		return true
-	case strings.HasPrefix(c.Key[0], "cluster ") && only(func(p string) bool { return strings.HasPrefix(p, "transportSocket") }) || c.Kind == "transport socket":
-		return n.said[c.Key[0]]
-	}
-	return false
-}
-
-func restWords(c *Change) string {
-	own := c.Key[len(c.Key)-1]
-	if c.Op == Renamed {
-		return fmt.Sprintf("%s %s is now called %s", c.Kind, c.Fields[0].Before, c.Fields[0].After)
-	}
-	if c.Op != Changed {
-		return own + " is " + map[Op]string{Added: "new", Removed: "gone"}[c.Op]
-	}
-	if f := c.Fields[0]; len(c.Fields) == 1 && c.Kind == "endpoint" && strings.HasSuffix(f.Path, "[envoy.transport_socket_match]") {
-		if f.After == "" {
-			return own + " no longer offers mTLS"
-		}
-		return own + " now offers mTLS"
-	}
-	var paths []string
-	for _, f := range c.Fields {
-		paths = append(paths, f.Path)
-	}
-	const most = 3
-	if len(paths) > most {
-		paths = append(paths[:most], fmt.Sprintf("%d more", len(paths)-most))
-	}
-	return own + " has changed: " + strings.Join(paths, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +54,26 @@ type tables struct {
 	// withoutExtensions leaves out Istio's own filters: one side is rendered from
 	// manifests, which have none (EC-131, EC-140).
 	withoutExtensions bool
+	// relations remembers how rules compare: many sidecars have the same.
+	relations map[string]relation
+}
+
+// relate compares rules.
+func (t *tables) relate(before, after map[string]*rbacv3.Policy) relation {
+	h := sha256.New()
+	for _, policies := range []map[string]*rbacv3.Policy{before, after} {
+		for _, id := range slices.Sorted(maps.Keys(policies)) {
+			fmt.Fprintf(h, "%q %q ", id, bytesOf(policies[id]))
+		}
+		fmt.Fprint(h, "\n")
+	}
+	key := string(h.Sum(nil))
+	r, known := t.relations[key]
+	if !known {
+		r = relate(before, after)
+		t.relations[key] = r
+	}
+	return r
 }
 
 // skips tells whether a filter is left out.

@@ -1,18 +1,27 @@
 package diff
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
 
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/meshctl/meshctl/pkg/envoy"
+	"github.com/meshctl/meshctl/pkg/policy"
 )
 
-// term is what must all hold: matchers that must match, with "+", and that must
-// not, with "-". It is sorted.
-type term []string
+// term is what must all hold, in order.
+type term []literal
+
+func (t term) String() string {
+	words := make([]string, len(t))
+	for i, l := range t {
+		words[i] = l.String()
+	}
+	return strings.Join(words, "&")
+}
 
 // Limits of what is written out: beyond them rules are compared as they stand.
 const (
@@ -24,7 +33,7 @@ const (
 type logic struct {
 	op   byte // '&', '|', '!', '1' for what always holds, or 0 for a matcher as it stands
 	kids []logic
-	leaf string
+	leaf literal
 }
 
 // relation is how what rules match now compares with what they matched.
@@ -42,12 +51,16 @@ const (
 // relate compares the rules of a filter, all together: as alternatives of
 // matchers, whatever rules those stand in and however they are nested.
 func relate(before, after map[string]*rbacv3.Policy) relation {
-	old, understood := alternatives(before)
-	now, alike := alternatives(after)
+	if owner(before) != owner(after) {
+		return incomparable
+	}
+	s := &scales{map[[2]string]bool{}}
+	old, understood := s.alternatives(before)
+	now, alike := s.alternatives(after)
 	if !understood || !alike {
 		return incomparable
 	}
-	switch less, more := within(now, old), within(old, now); {
+	switch less, more := s.within(now, old), s.within(old, now); {
 	case less && more:
 		return equal
 	case less:
@@ -58,30 +71,55 @@ func relate(before, after map[string]*rbacv3.Policy) relation {
 	return incomparable
 }
 
+// owner is the authorizer whom the ids of CUSTOM rules lead to (EC-81); "" for
+// none, "?" for several.
+func owner(policies map[string]*rbacv3.Policy) string {
+	found := map[string]bool{}
+	for id := range policies {
+		found[authorizer(id)] = true
+	}
+	if len(found) > 1 {
+		return "?"
+	}
+	for name := range found {
+		return name
+	}
+	return ""
+}
+
 // within tells whether all that alternatives match others match too: each asks
 // for all that one of those does.
-func within(some, others []term) bool {
+func (s *scales) within(some, others []term) bool {
+	known := map[string]bool{}
+	for _, o := range others {
+		known[o.String()] = true
+	}
 	return !slices.ContainsFunc(some, func(t term) bool {
-		return !slices.ContainsFunc(others, func(o term) bool { return includes(t, o) })
+		return !known[t.String()] && !slices.ContainsFunc(others, func(o term) bool { return s.includes(t, o) })
 	})
 }
 
 // alternatives are what rules match. It is false for rules that it does not
 // understand.
-func alternatives(policies map[string]*rbacv3.Policy) ([]term, bool) {
+func (s *scales) alternatives(policies map[string]*rbacv3.Policy) ([]term, bool) {
 	var all []term
-	for id, p := range policies {
-		if p.GetCondition() != nil || p.GetCheckedCondition() != nil || strings.HasPrefix(id, "istio-ext-authz-") {
-			return nil, false // such ids lead to an authorizer
+	for _, p := range policies {
+		if conditional(p) {
+			return nil, false
 		}
-		terms, ok := logic{op: '&', kids: []logic{
-			{op: '|', kids: logics(p.GetPermissions(), permissionLogic)}, {op: '|', kids: logics(p.GetPrincipals(), principalLogic)},
-		}}.terms(false)
+		terms, ok := s.terms(policyLogic(p), false)
 		if all = append(all, terms...); !ok || len(all) > maxRuleTerms {
 			return nil, false
 		}
 	}
-	return absorbed(all), true
+	return all, true
+}
+
+// policyLogic is what a rule matches, but for its conditions.
+func policyLogic(p *rbacv3.Policy) logic {
+	return logic{op: '&', kids: []logic{
+		{op: '|', kids: logics(p.GetPermissions(), permissionLogic)}, {op: '|', kids: logics(p.GetPrincipals(), principalLogic)},
+	}}
 }
 
 func logics[T any](all []T, read func(T) logic) []logic {
@@ -105,7 +143,7 @@ func permissionLogic(x *rbacv3.Permission) logic {
 			return logic{op: '1'}
 		}
 	}
-	return leaf("what", x)
+	return leaf("what", x, envoy.ReadPermission(x))
 }
 
 func principalLogic(x *rbacv3.Principal) logic {
@@ -121,16 +159,37 @@ func principalLogic(x *rbacv3.Principal) logic {
 			return logic{op: '1'}
 		}
 	}
-	return leaf("who", x)
+	return leaf("who", x, envoy.ReadPrincipal(x))
 }
 
-func leaf(of string, m proto.Message) logic {
-	return logic{leaf: of + strconv.Quote(bytesOf(m))} // quoted: no sign of a term is in it
+// leaf is a matcher as it is read or, if it is not understood, as it stands.
+func leaf(of string, m proto.Message, read policy.Expr) logic {
+	if l, ok := exprLogic(&read); ok {
+		return l
+	}
+	return logic{leaf: literal{id: of + strconv.Quote(bytesOf(m))}}
+}
+
+// exprLogic is false for what is not understood.
+func exprLogic(e *policy.Expr) (logic, bool) {
+	l := logic{op: map[policy.Op]byte{policy.Any: '1', policy.All: '&', policy.One: '|', policy.Not: '!'}[e.Op]}
+	if e.Op == policy.Is {
+		l.leaf = literal{id: testID(&e.Test), test: &e.Test}
+		return l, e.Test.Attribute != policy.Unread
+	}
+	for i := range e.Kids {
+		kid, ok := exprLogic(&e.Kids[i])
+		if !ok {
+			return logic{}, false
+		}
+		l.kids = append(l.kids, kid)
+	}
+	return l, true
 }
 
 // terms are the alternatives, each of matchers. None at all never holds. It is
 // false where there are too many.
-func (l logic) terms(negated bool) ([]term, bool) {
+func (s *scales) terms(l logic, negated bool) ([]term, bool) {
 	op := l.op
 	if negated {
 		if swapped, ok := map[byte]byte{'&': '|', '|': '&'}[op]; ok {
@@ -139,7 +198,7 @@ func (l logic) terms(negated bool) ([]term, bool) {
 	}
 	switch op {
 	case '!':
-		return l.kids[0].terms(!negated)
+		return s.terms(l.kids[0], !negated)
 	case '1':
 		if negated {
 			return nil, true
@@ -148,34 +207,32 @@ func (l logic) terms(negated bool) ([]term, bool) {
 	case '|':
 		var all []term
 		for _, k := range l.kids {
-			some, ok := k.terms(negated)
+			some, ok := s.terms(k, negated)
 			if all = append(all, some...); !ok || len(all) > maxTerms {
 				return nil, false
 			}
 		}
 		return all, true
 	case '&':
-		return l.product(negated)
+		return s.product(l, negated)
 	}
-	sign := "+"
-	if negated {
-		sign = "-"
-	}
-	return []term{{sign + l.leaf}}, true
+	one := l.leaf
+	one.not = negated
+	return []term{{one}}, true
 }
 
 // product joins each alternative of each part with those of the others.
-func (l logic) product(negated bool) ([]term, bool) {
+func (s *scales) product(l logic, negated bool) ([]term, bool) {
 	all := []term{{}}
 	for _, k := range l.kids {
-		some, ok := k.terms(negated)
+		some, ok := s.terms(k, negated)
 		if !ok || len(all)*len(some) > maxTerms {
 			return nil, false
 		}
 		var joined []term
 		for _, a := range all {
 			for _, b := range some {
-				if t := slices.Compact(slices.Sorted(slices.Values(slices.Concat(a, b)))); !contradicts(t) {
+				if t := joint(a, b); !s.contradicts(t) {
 					joined = append(joined, t)
 				}
 			}
@@ -185,33 +242,44 @@ func (l logic) product(negated bool) ([]term, bool) {
 	return all, true
 }
 
-// contradicts tells a matcher that must and must not match.
-func contradicts(t term) bool {
-	return slices.ContainsFunc(t, func(m string) bool { return m[0] == '+' && slices.Contains(t, "-"+m[1:]) })
+// joint is a term of all that two ask for.
+func joint(a, b term) term {
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y literal) int { return strings.Compare(x.String(), y.String()) })
+	return slices.CompactFunc(all, func(x, y literal) bool { return x.String() == y.String() })
 }
 
-// absorbed leaves out alternatives that others hold wherever they do.
-func absorbed(all []term) []term {
-	byText := map[string]term{}
-	for _, t := range all {
-		byText[strings.Join(t, "&")] = t
-	}
-	list := slices.SortedFunc(maps.Values(byText), func(a, b term) int { return len(a) - len(b) })
-	var kept []term
-	for _, t := range list {
-		if !slices.ContainsFunc(kept, func(k term) bool { return includes(t, k) }) {
-			kept = append(kept, t)
+// contradicts tells whether no request can fit a term: one of its matchers rules
+// out another.
+func (s *scales) contradicts(t term) bool {
+	for _, l := range t {
+		if !l.not && slices.ContainsFunc(t, func(m literal) bool {
+			return s.implies(l, literal{!m.not, m.id, m.test})
+		}) {
+			return true
 		}
 	}
-	return kept
+	return false
 }
 
 // includes tells whether a term asks for all that another does.
-func includes(t, part term) bool {
-	for _, m := range part {
-		if _, found := slices.BinarySearch(t, m); !found {
-			return false
+func (s *scales) includes(t, part term) bool {
+	return !slices.ContainsFunc(part, func(m literal) bool {
+		return !slices.ContainsFunc(t, func(l literal) bool { return s.implies(l, m) })
+	})
+}
+
+// asksTokens tells whether some matcher of a token must match or, if not, must
+// not. One that is not understood is taken for both.
+func (l logic) asksTokens(not, negated bool) bool {
+	switch l.op {
+	case '!':
+		return l.kids[0].asksTokens(not, !negated)
+	case 0:
+		if l.leaf.test == nil {
+			return strings.Contains(l.leaf.id, ".jwt_authn")
 		}
+		return l.leaf.test.Attribute == policy.TokenClaim && not == negated
 	}
-	return true
+	return slices.ContainsFunc(l.kids, func(k logic) bool { return k.asksTokens(not, negated) })
 }

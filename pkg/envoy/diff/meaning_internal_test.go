@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 )
 
 // The matchers of TestRelate: of requests each either has a letter or has not.
@@ -23,7 +24,9 @@ func permission(r *rand.Rand, depth int) *rbacv3.Permission {
 	n := r.IntN(8)
 	switch {
 	case depth == 0 || n < 3:
-		return &rbacv3.Permission{Rule: &rbacv3.Permission_DestinationPort{DestinationPort: uint32(r.IntN(letters))}}
+		return &rbacv3.Permission{Rule: &rbacv3.Permission_Header{Header: &routev3.HeaderMatcher{
+			Name: fmt.Sprint(r.IntN(letters)), HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true},
+		}}}
 	case n == 3:
 		return &rbacv3.Permission{Rule: &rbacv3.Permission_Any{Any: true}}
 	case n == 4:
@@ -53,8 +56,8 @@ func holds(p *rbacv3.Permission, has int) bool {
 		return false
 	case *rbacv3.Permission_NotRule:
 		return !holds(r.NotRule, has)
-	case *rbacv3.Permission_DestinationPort:
-		return has>>r.DestinationPort&1 == 1
+	case *rbacv3.Permission_Header:
+		return has>>(r.Header.Name[0]-'0')&1 == 1
 	}
 	return true
 }

@@ -46,22 +46,24 @@ func byContent(all, others map[string]*item) map[string][]string {
 // sameAuthorizer is false for rules of a CUSTOM action of two authorizers, whom
 // their ids name (EC-81).
 func sameAuthorizer(a, b string) bool {
-	const prefix = "istio-ext-authz-"
-	owner := func(key string) string {
-		_, name, found := strings.Cut(key, prefix)
-		if at := strings.LastIndex(name, "-ns["); found && at >= 0 {
-			return name[:at]
-		}
-		return name
-	}
-	return owner(a) == owner(b)
+	return authorizer(a) == authorizer(b)
 }
 
-// content is all that an item holds but its name.
+// authorizer is the one in the key or id of a rule, "" for none.
+func authorizer(key string) string {
+	_, name, found := strings.Cut(key, "istio-ext-authz-")
+	if at := strings.LastIndex(name, "-ns["); found && at >= 0 {
+		return name[:at]
+	}
+	return name
+}
+
+// content is all that an item holds but its name, and that by which traces call
+// it.
 func (it *item) content() string {
 	var text strings.Builder
 	for _, at := range slices.Sorted(maps.Keys(it.fields)) {
-		if at != "name" && at != "clusterName" {
+		if at != "name" && at != "clusterName" && at != "decorator.operation" {
 			text.WriteString(strconv.Quote(at) + "=" + strconv.Quote(it.fields[at].exact) + ";")
 		}
 	}

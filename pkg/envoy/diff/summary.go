@@ -31,7 +31,23 @@ const (
 	strict     mode = "mTLS"
 )
 
-func (m mode) rank() int { return slices.Index([]mode{"", disable, permissive, strict}, m) }
+// takes are the kinds of connections that a mode lets in.
+func (m mode) takes() []string {
+	return map[mode][]string{disable: {"plaintext"}, permissive: {"plaintext", "mTLS"}, strict: {"mTLS"}}[m]
+}
+
+// to are the tags of another mode: looser if it takes what was refused, or no
+// caller has an identity any more; tighter if it refuses what was taken.
+func (m mode) to(now mode) []Tag {
+	var tags []Tag
+	if len(common(now.takes(), m.takes())) < len(now.takes()) || now == disable && m != disable {
+		tags = append(tags, Looser)
+	}
+	if m != "" && len(common(m.takes(), now.takes())) < len(m.takes()) && now != disable {
+		tags = append(tags, Tighter)
+	}
+	return tags
+}
 
 // ruleKey is a rule in the filters of one kind of traffic.
 type ruleKey struct {
@@ -39,6 +55,12 @@ type ruleKey struct {
 	action, id string
 	shadow     bool
 }
+
+// topic is what lines about the rule are about, and filter those about any of its
+// filter's.
+func (k ruleKey) topic() string { return k.kind() + " " + k.id + " of " + k.filter() }
+
+func (k ruleKey) filter() string { return traffic(k.tcp) + " " + k.action }
 
 // kind is that of its changes.
 func (k ruleKey) kind() string {
@@ -52,22 +74,40 @@ type ruleText struct{ what, who []string }
 
 // summary is what a sidecar enforces and where it leads, all chains together.
 type summary struct {
-	dump          *envoy.Dump
-	own           map[string]uint32 // ports of listeners that nothing is redirected to
-	modes         map[uint32]mode
-	stages        map[ruleKey]bool // id is empty
-	rules         map[ruleKey]ruleText
-	issuers       map[string]bool
-	domains       []string
-	paths         string
-	looksAtTokens bool
-	clients       map[string]string // how clusters are called
-	// filters are what a port has beside policy that is told elsewhere: whether it
-	// sees requests or bytes, how, and other filters with their configuration.
+	dump      *envoy.Dump
+	own       map[string]uint32 // ports of listeners that nothing is redirected to
+	modes     map[uint32]mode
+	stages    map[ruleKey]bool // id is empty
+	rules     map[ruleKey]ruleText
+	issuers   map[string]bool
+	providers map[string]*jwtv3.JwtProvider // nil where an issuer has several
+	domains   []string
+	paths     string
+	enforced  map[ruleKey]*rbacv3.Policy
+	clients   map[string]string // how clusters are called
+	// kinds are what a port takes, requests (HTTP) or bytes (TCP), with the options
+	// by which they are read. filters are what it has beside policy that is told
+	// elsewhere, with their configuration.
+	kinds   map[uint32]map[string]string
 	filters map[uint32]map[string]bool
 	// blind are ports with chains that want TLS or HTTP to be seen, where nobody
 	// looks.
 	blind bool
+}
+
+// kindsOf are those of a port; those without chains follow the others'.
+func (s *summary) kindsOf(port uint32) map[string]string {
+	if _, own := s.modes[port]; own {
+		return s.kinds[port]
+	}
+	return s.kinds[0]
+}
+
+func (s *summary) kind(port uint32, kind, options string) {
+	if s.kinds[port] == nil {
+		s.kinds[port] = map[string]string{}
+	}
+	s.kinds[port][kind] = options
 }
 
 // filtersOf are those of a port; those without chains follow the others'.
@@ -92,7 +132,8 @@ func summarize(d *envoy.Dump, clusters []*clusterv3.Cluster) *summary {
 		return nil
 	}
 	s := &summary{
-		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, issuers: map[string]bool{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
+		dump: d, own: map[string]uint32{}, modes: map[uint32]mode{}, stages: map[ruleKey]bool{}, rules: map[ruleKey]ruleText{}, enforced: map[ruleKey]*rbacv3.Policy{}, issuers: map[string]bool{}, providers: map[string]*jwtv3.JwtProvider{}, clients: map[string]string{}, filters: map[uint32]map[string]bool{},
+		kinds: map[uint32]map[string]string{},
 	}
 	for _, l := range d.Listeners {
 		if l.TrafficDirection == corev3.TrafficDirection_OUTBOUND {
@@ -172,7 +213,7 @@ func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 	switch m := m.(type) {
 	case *hcmv3.HttpConnectionManager:
 		s.paths = pathWords(m)
-		s.note(port, "HTTP "+managerOptions(m))
+		s.kind(port, "HTTP", managerOptions(m))
 		for _, f := range m.HttpFilters {
 			s.filter(port, f.Name, s.dump.FilterConfig(f))
 		}
@@ -181,11 +222,18 @@ func (s *summary) filter(port uint32, name string, config *anypb.Any) {
 	case *rbactcp.RBAC:
 		s.stage(true, rbacAction(config), m.Rules, m.ShadowRules)
 	case *jwtv3.JwtAuthentication:
+		own := map[string]*jwtv3.JwtProvider{}
 		for _, p := range m.Providers {
 			s.issuers[p.Issuer] = true
+			if _, several := own[p.Issuer]; several {
+				own[p.Issuer] = nil
+				continue
+			}
+			own[p.Issuer] = p
 		}
+		maps.Copy(s.providers, own)
 	case *tcpproxyv3.TcpProxy:
-		s.note(port, "TCP")
+		s.kind(port, "TCP", "")
 	default:
 		s.other(port, name, config)
 	}
@@ -219,8 +267,11 @@ func (s *summary) stage(tcp bool, action string, rules, shadow *rbacv3.RBAC) {
 	take := func(all map[string]*rbacv3.Policy, isShadow bool) {
 		for id, p := range all {
 			what, who := envoy.RuleWords(p)
-			s.rules[ruleKey{tcp, action, id, isShadow}] = ruleText{what, who}
-			s.looksAtTokens = s.looksAtTokens || slices.ContainsFunc(slices.Concat(what, who), func(w string) bool { return strings.Contains(w, "token's ") })
+			key := ruleKey{tcp, action, id, isShadow}
+			s.rules[key] = ruleText{what, who}
+			if isShadow == (action == "CUSTOM") && action != "LOG" {
+				s.enforced[key] = p
+			}
 		}
 	}
 	take(rules.GetPolicies(), false)

@@ -33,24 +33,38 @@ func (t *tagger) tags(c *Change) []Tag {
 	}
 	var all []Tag
 	switch c.Kind {
+	case "JWT provider":
+		if worded(c) {
+			for _, p := range t.after.providerChanges(t.before.providers[c.issuer()], t.after.providers[c.issuer()]) {
+				all = append(all, p.tag)
+			}
+		}
+	case bypassKind:
+		all = []Tag{upIf(c.Fields[0].After == passesWords)}
 	case "rule", "shadow rule":
 		all = ruleTags(c)
 	case "chain":
 		if inbound && c.Op != Changed {
-			all = []Tag{t.chainTag(c)}
+			all = t.chainTags(c)
 		}
 	case "secret":
 		if all = []Tag{Looser}; c.Op == Changed && slices.ContainsFunc(c.Fields, func(f Field) bool { return strings.Contains(f.Before+f.After, "spiffe://") }) {
 			all = []Tag{Cosmetic} // a certificate that was rotated
 		}
 	}
+	if c.Kind == "listener filter" && strings.HasSuffix(c.Key[len(c.Key)-1], "_inspector") {
+		all = t.inspectorTags()
+	}
 	if all == nil && c.Op != Changed {
 		all = []Tag{t.partTag(c, inbound)}
+		if c.Kind == "filter" && strings.HasSuffix(c.Key[len(c.Key)-1], ".jwt_authn") && t.after.tokensLetIn() {
+			all = []Tag{Looser, Tighter}
+		}
 	}
 	if all == nil {
 		for _, f := range c.Fields {
-			if c.Kind == "listener filter" && strings.HasSuffix(c.Key[len(c.Key)-1], "_inspector") {
-				all = append(all, t.inspectorTag())
+			if tag, ok := t.clientTag(c, f.Path); ok {
+				all = append(all, tag)
 				continue
 			}
 			all = append(all, fieldTag(c, f, inbound))
@@ -76,12 +90,11 @@ func (t *tagger) partTag(c *Change, inbound bool) Tag {
 	case "JWT provider":
 		return upIf(!added)
 	case "filter":
-		return t.filterTag(own, added, inbound)
-	case "listener filter":
-		if strings.HasSuffix(own, "_inspector") {
-			return t.inspectorTag()
-		}
+		return t.filterTag(c, own, inbound)
 	case "transport socket":
+		if tag, ok := t.clientTag(c, ""); ok {
+			return tag
+		}
 		tls := slices.ContainsFunc(c.Fields, func(f Field) bool { return strings.HasSuffix(f.Before+f.After, "UpstreamTlsContext") })
 		return upIf(tls == added)
 	}
@@ -91,54 +104,96 @@ func (t *tagger) partTag(c *Change, inbound bool) Tag {
 	return Routing
 }
 
-func (t *tagger) filterTag(own string, added, inbound bool) Tag {
+func (t *tagger) filterTag(c *Change, own string, inbound bool) Tag {
 	name, action, _ := strings.Cut(strings.TrimPrefix(own, "filter "), " ")
 	action, _, _ = strings.Cut(action, " ")
+	added := c.Op == Added
 	switch {
 	case name == "istio.stats" || name == "istio.metadata_exchange" || action == "LOG" || strings.HasSuffix(name, ".grpc_stats"):
 		return Cosmetic
-	case action != "" || strings.HasSuffix(name, ".ext_authz"):
+	case action != "":
+		if !decides(c, action) {
+			return Cosmetic
+		}
+		return upIf(added)
+	case strings.HasSuffix(name, ".ext_authz"):
 		return upIf(added)
 	case strings.HasSuffix(name, ".jwt_authn"):
-		return upIf(added && !t.after.looksAtTokens)
+		return upIf(added)
 	case !inbound && slices.Contains([]string{"envoy.filters.http.fault", "envoy.filters.http.cors", "envoy.filters.http.router", "envoy.filters.network.tcp_proxy"}, name):
 		return Routing
 	}
 	return Looser
 }
 
-// chainTag compares what the port wants of connections. A chain that comes or
-// goes under the same mode changes what requests are seen as.
-func (t *tagger) chainTag(c *Change) Tag {
+// decides tells whether an RBAC filter that came or went does anything but show
+// what it would do: without rules, only ALLOW does.
+func decides(c *Change, action string) bool {
+	part := map[string]string{"ALLOW": "typedConfig.rules", "DENY": "rule ", "CUSTOM": "shadow rule "}[action]
+	return slices.ContainsFunc(c.Fields, func(f Field) bool { return strings.HasPrefix(f.Path, part) })
+}
+
+// clientTag is that of how a cluster is called, where that changes as a whole;
+// path is a field, "" for a part.
+func (t *tagger) clientTag(c *Change, path string) (Tag, bool) {
+	name, ok := strings.CutPrefix(c.Key[0], "cluster ")
+	old, now := t.before.clients[name], t.after.clients[name]
+	if !ok || old == "" || now == "" || old == now || c.Kind != "transport socket" && !strings.HasPrefix(path, "transportSocket") {
+		return "", false
+	}
+	return callTag(old, now), true
+}
+
+// callTag compares two ways to call others.
+func callTag(old, now string) Tag {
+	ranks := []string{"plaintext", "mTLS where the endpoint has it", "TLS", "mTLS"}
+	return upIf(slices.Index(ranks, now) > slices.Index(ranks, old))
+}
+
+// chainTags compare what the port takes. A chain that comes or goes under the same
+// mode changes what requests are seen as.
+func (t *tagger) chainTags(c *Change) []Tag {
 	port, ok := chainPort(c.Key[len(c.Key)-1])
 	if !ok {
-		return Looser
+		return []Tag{Looser}
 	}
 	if port == 0 {
 		port = cmp.Or(t.after.own[c.Key[0]], t.before.own[c.Key[0]])
 	}
-	if !maps.Equal(t.before.filtersOf(port), t.after.filtersOf(port)) {
-		return Looser // a filter, or the kind of traffic, came or went with the chain
+	c.unlike = !maps.Equal(t.before.filtersOf(port), t.after.filtersOf(port)) || t.readOtherwise(port)
+	tags := t.before.mode(port).to(t.after.mode(port))
+	if c.unlike || tags == nil || kindWords(t.before.kindsOf(port)) != kindWords(t.after.kindsOf(port)) {
+		tags = append(tags, Looser)
 	}
-	return upIf(t.after.mode(port).rank() > t.before.mode(port).rank())
+	return tags
 }
 
-// inspectorTag is that of what looks at the first bytes: it comes and goes with
+// readOtherwise tells whether what a port takes is read by other options.
+func (t *tagger) readOtherwise(port uint32) bool {
+	_, had := t.before.modes[port]
+	_, has := t.after.modes[port]
+	old, was := t.before.kinds[port]["HTTP"]
+	now, is := t.after.kinds[port]["HTTP"]
+	return had && has && was && is && old != now
+}
+
+// inspectorTags are those of what looks at the first bytes: it comes and goes with
 // the modes of ports.
-func (t *tagger) inspectorTag() Tag {
+func (t *tagger) inspectorTags() []Tag {
 	if t.after.blind {
-		return Looser
+		return []Tag{Looser}
 	}
-	tag := Looser
+	var all []Tag
 	for _, port := range ports(t.before, t.after) {
-		switch d := t.after.mode(port).rank() - t.before.mode(port).rank(); {
-		case d < 0:
-			return Looser
-		case d > 0:
-			tag = Tighter
-		}
+		all = append(all, t.before.mode(port).to(t.after.mode(port))...)
 	}
-	return tag
+	switch {
+	case all != nil:
+		return all
+	case t.before.blind:
+		return []Tag{Looser}
+	}
+	return []Tag{Cosmetic} // chains decide, and they have what they need
 }
 
 // chainPort is the port in a chain's key; 0 is all others.
@@ -156,16 +211,15 @@ func chainPort(key string) (uint32, bool) {
 func ruleTags(c *Change) []Tag {
 	action := "ALLOW"
 	if len(c.Key) > 1 {
-		for _, word := range strings.Fields(c.Key[len(c.Key)-2]) {
-			if slices.Contains([]string{"ALLOW", "DENY", "LOG", "CUSTOM"}, word) {
-				action = word
-			}
-		}
+		action = filterAction(c.Key[len(c.Key)-2])
 	}
 	if action == "LOG" || c.Kind == "shadow rule" && action != "CUSTOM" {
 		return []Tag{Cosmetic}
 	}
 	restricts := action != "ALLOW"
+	if c.whole && action == "ALLOW" {
+		return []Tag{upIf(c.Op == Added)}
+	}
 	if c.matches == narrower || c.matches == wider {
 		return []Tag{upIf((c.matches == wider) == restricts)}
 	}
@@ -215,7 +269,7 @@ func fieldTag(c *Change, f Field, inbound bool) Tag {
 	switch {
 	case cosmetic(c, f.Path):
 		return Cosmetic
-	case (c.Kind == "filter" || c.Kind == "extension") && (f.Path == "typedConfig.rules" || f.Path == "typedConfig.shadowRules"):
+	case (c.Kind == "filter" || c.Kind == "extension") && slices.Contains(stageFields(), f.Path):
 		return stageTag(c, f)
 	case name == "normalizePath" || name == "mergeSlashes" || name == "requireClientCertificate":
 		return upIf(f.After == "true")
@@ -227,6 +281,8 @@ func fieldTag(c *Change, f Field, inbound bool) Tag {
 		return upIf(f.After != "")
 	case strings.HasPrefix(f.Path, "transportSocket."):
 		return socketTag(f, name, inbound)
+	case strings.HasPrefix(f.Path, "route.retryPolicy."), f.Path == "typedConfig.http2ProtocolOptions" && strings.Trim(f.Before+f.After, "{}") == "":
+		return Routing
 	case strings.Contains(f.Path, "typedPerFilterConfig"):
 		return Looser
 	case inbound:
@@ -235,10 +291,16 @@ func fieldTag(c *Change, f Field, inbound bool) Tag {
 	return Routing
 }
 
+// stageFields are those of the stages of an RBAC filter. The action is in the
+// filter's key.
+func stageFields() []string {
+	return []string{"typedConfig.rules", "typedConfig.shadowRules", "typedConfig.rules.action", "typedConfig.shadowRules.action"}
+}
+
 // stageTag is that of the stage of an RBAC filter that comes or goes; its rules
 // are told by themselves.
 func stageTag(c *Change, f Field) Tag {
-	if strings.Contains(c.Key[len(c.Key)-1], " ALLOW") && f.Path == "typedConfig.rules" {
+	if filterAction(c.Key[len(c.Key)-1]) == "ALLOW" && f.Path == "typedConfig.rules" {
 		return upIf(f.After != "")
 	}
 	return Cosmetic
