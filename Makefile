@@ -30,7 +30,7 @@ demo: build ## inject the bundled example
 
 .PHONY: test
 test: build ## unit tests, properties, goldens and command line scripts
-	$(GATE) test ./...
+	$(GATE) test -timeout 20m ./...
 
 .PHONY: docs
 docs: build ## write the CLI reference anew
@@ -49,7 +49,7 @@ verify-docs: docs ## the CLI reference is fresh
 
 .PHONY: race
 race: ## all tests under the race detector
-	CGO_ENABLED=1 $(GATE) race -race ./...
+	CGO_ENABLED=1 $(GATE) race -race -timeout 40m ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME
