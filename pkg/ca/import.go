@@ -85,10 +85,6 @@ func (c *imported) isRoot() bool { return len(c.lineage.Path) == 1 }
 
 func (c *imported) signer() *x509.Certificate { return c.lineage.Path[0] }
 
-func (c *imported) warn(code, file, message, fix string) {
-	c.problems = append(c.problems, certs.Problem{Code: code, Severity: certs.SeverityWarning, File: file, Message: message, Fix: fix})
-}
-
 func (c *imported) check() {
 	c.options.Bundle = c.options.Bundle.SelfSigned()
 	c.lineage, c.problems = c.options.Bundle.Lineage(c.options.TrustDomain, c.env.Now())
@@ -97,44 +93,33 @@ func (c *imported) check() {
 	}
 	c.checkLists()
 	c.checkKeys()
-	c.checkOthers()
 	if c.isRoot() && !certs.HasErrors(c.problems) {
 		c.tryRoot()
 	}
 }
 
-// checkLists takes a list that is damaged for an error; a list that is missing or
+// checkLists takes a list that is damaged, or that revokes what is imported, for an
+// error; a list that is missing or
 // out of date can be written when the authority is here.
 func (c *imported) checkLists() {
 	if c.options.CRL == nil {
 		return
 	}
 	for _, p := range certs.CheckBundleCRL(c.options.Bundle, c.options.CRL, c.env.Now()) {
-		if p.Code != "bad-crl" {
+		if p.Code != "bad-crl" && p.Code != "revoked" {
 			p.Severity = certs.SeverityWarning
 		}
 		c.problems = append(c.problems, p)
 	}
 }
 
-// checkKeys wants what the log and the lists need of an authority whose key is
-// here.
+// checkKeys takes an authority without a key identifier for an error: the log and
+// the lists name authorities by theirs.
 func (c *imported) checkKeys() {
-	signer := c.signer()
-	if len(signer.SubjectKeyId) == 0 {
-		c.problems = append(c.problems, certs.Problem{
-			Code: "key-id", Severity: certs.SeverityError, File: certs.BundleCert,
-			Message: fmt.Sprintf("%q has no subject key identifier: openssl refuses what it signs when it is strict", signer.Subject), Fix: "issue it anew, with a subject key identifier",
-		})
-	}
-	if signer.KeyUsage&x509.KeyUsageCRLSign == 0 {
-		c.warn("no-crl-sign", certs.BundleCert, fmt.Sprintf("the key usage of %q lacks cRLSign: nothing below it can be revoked", signer.Subject), "issue it with the key usages keyCertSign and cRLSign")
-	}
-}
-
-func (c *imported) checkOthers() {
-	for _, other := range c.leftOut() {
-		c.warn("extra-certificates", certs.BundleChain, fmt.Sprintf("%q leads to no root: it is left out", other.Subject), "take it out")
+	for i := range c.problems {
+		if c.problems[i].Code == "key-id" {
+			c.problems[i].Severity = certs.SeverityError
+		}
 	}
 }
 
@@ -191,11 +176,6 @@ func (c *imported) beside() (roots, cross []*x509.Certificate) {
 		}
 	}
 	return roots, cross
-}
-
-func (c *imported) leftOut() []*x509.Certificate {
-	_, cross := c.beside()
-	return slices.DeleteFunc(slices.Clone(c.lineage.Others), func(other *x509.Certificate) bool { return slices.ContainsFunc(cross, other.Equal) })
 }
 
 func (c *imported) founders() founders {

@@ -3,9 +3,7 @@ package certs
 import (
 	"bytes"
 	"crypto"
-	"crypto/rand"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -83,6 +81,8 @@ func (b Bundle) check(domain string, at time.Time) *bundleCheck {
 	k.checkChain(len(bytes.TrimSpace(b.Chain)) > 0)
 	k.checkRoots()
 	k.checkPath()
+	k.checkSigner()
+	k.checkOthers()
 	k.trial()
 	return k
 }
@@ -199,7 +199,7 @@ func (k *bundleCheck) checkPath() {
 	}
 	var best []fault
 	for _, p := range paths {
-		found := slices.Concat((&pathCheck{path: p, at: k.at}).faults(), domainFaults(p, k.domain), k.expiring(p))
+		found := slices.Concat((&pathCheck{path: p, at: k.at}).faults(), domainFaults(p, k.domain), istiodFaults(p), listFaults(p), k.expiring(p))
 		if k.path == nil || weight(found) < weight(best) {
 			k.path, best = p, found
 		}
@@ -246,38 +246,4 @@ func (k *bundleCheck) expiring(p path) []fault {
 		all = append(all, l.all...)
 	}
 	return all
-}
-
-// trial signs a leaf with the key and throws it away. It tells something new
-// only where nothing is known to be wrong.
-func (k *bundleCheck) trial() {
-	if HasErrors(k.all) || k.key == nil {
-		return
-	}
-	if err := k.trialLeaf(); err != nil {
-		k.fail(codeTrialLeaf, BundleCert, fmt.Sprintf("a leaf for trial does not verify: %v", err), "make the authority anew; do not use this one")
-	}
-}
-
-func (k *bundleCheck) trialLeaf() error {
-	id, err := WorkloadID(k.domain, "istio-system", "trial")
-	if err != nil {
-		return err
-	}
-	key, err := GenerateKey(P256)
-	if err != nil {
-		return err
-	}
-	mint := &Mint{Now: func() time.Time { return k.at }, Random: rand.Reader}
-	leaf, err := mint.Leaf(&Issuer{Chain: []*x509.Certificate{k.cert}, Key: k.key}, key.Public(), id, LeafOptions{TTL: time.Hour})
-	if err != nil {
-		return err
-	}
-	verifier := NewVerifier(k.roots, VerifyOptions{At: k.at, TrustDomains: []string{k.domain}})
-	for _, p := range verifier.Verify(append([]*x509.Certificate{leaf}, k.chain...)) {
-		if p.Severity == SeverityError {
-			return errors.New(p.Message)
-		}
-	}
-	return nil
 }

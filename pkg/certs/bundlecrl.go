@@ -27,18 +27,25 @@ func CheckBundleCRL(b Bundle, crl []byte, at time.Time) []Problem {
 	if HasErrors(k.all) {
 		return k.all
 	}
+	k.revoked(b, lists)
 	for i, c := range k.authorities {
 		list := k.listOf(c, lists)
 		switch {
 		case list == nil && i < len(chain):
 			k.fail(codeCRLMissing, fmt.Sprintf("there is no list of %s: istiod does not load the bundle, and Envoy refuses all peers", title(c)), "give one list for every authority of the chain and the root, empty ones too")
-		case list != nil && c.KeyUsage&x509.KeyUsageCRLSign == 0:
-			k.fail(codeNoCRLSign, fmt.Sprintf("the key usage of %s lacks cRLSign: nobody accepts its list", title(c)), "issue the authority with the key usages keyCertSign and cRLSign")
+		case list != nil && lacksUsage(c, x509.KeyUsageCRLSign):
+			k.fail(codeNoCRLSign, fmt.Sprintf("the key usage of %s lacks cRLSign: nobody accepts its list", title(c)), signingUsages)
 		case list != nil && at.After(list.NextUpdate):
 			k.fail(codeCRLStale, fmt.Sprintf("the list of %s was to be renewed by %s: all peers are refused", title(c), stamp(list.NextUpdate)), "issue the list anew")
 		}
 	}
 	return k.all
+}
+
+// placedList is a revocation list and the line that it begins on.
+type placedList struct {
+	*x509.RevocationList
+	line int
 }
 
 type crlCheck struct {
@@ -51,13 +58,13 @@ func (k *crlCheck) fail(code, message, fix string) {
 	k.all = append(k.all, Problem{code, SeverityError, BundleCRL, message, fix})
 }
 
-func (k *crlCheck) read(text []byte) []*x509.RevocationList {
+func (k *crlCheck) read(text []byte) []placedList {
 	const fix = "give the revocation lists as PEM, in blocks " + crlBlock
 	blocks, faults := ScanBlocks(text)
 	for _, f := range faults {
 		k.fail(codeBadCRL, f.Error()+": istiod takes the list for missing", fix)
 	}
-	var all []*x509.RevocationList
+	var all []placedList
 	for _, b := range blocks {
 		list, err := x509.ParseRevocationList(b.Data)
 		switch {
@@ -73,7 +80,7 @@ func (k *crlCheck) read(text []byte) []*x509.RevocationList {
 		case !slices.ContainsFunc(k.authorities, signedList(list)):
 			k.fail(codeBadCRL, fmt.Sprintf("line %d: the list of %s is not signed by the key that this authority has in the bundle", b.Line, nameOf(list.Issuer.String())), "give the list that the authority in "+BundleChain+" or "+BundleRoot+" signed")
 		default:
-			all = append(all, list)
+			all = append(all, placedList{list, b.Line})
 		}
 	}
 	if len(blocks)+len(faults) == 0 {
@@ -95,10 +102,10 @@ func signedList(list *x509.RevocationList) func(*x509.Certificate) bool {
 	}
 }
 
-func (k *crlCheck) listOf(c *x509.Certificate, lists []*x509.RevocationList) *x509.RevocationList {
+func (k *crlCheck) listOf(c *x509.Certificate, lists []placedList) *x509.RevocationList {
 	for _, list := range lists {
-		if signedList(list)(c) {
-			return list
+		if signedList(list.RevocationList)(c) {
+			return list.RevocationList
 		}
 	}
 	return nil

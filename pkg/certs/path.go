@@ -160,10 +160,13 @@ func (k *pathCheck) checkAuthority(l *faults, i int) {
 	case !c.BasicConstraintsValid || !c.IsCA:
 		l.fail(codeNotCA, fmt.Sprintf("%s is no certificate authority: it says CA:FALSE, or nothing", title(c)), "give the certificate of an authority, with basicConstraints CA:TRUE")
 		return
-	case c.KeyUsage&x509.KeyUsageCertSign == 0:
-		l.fail(codeNoCertSign, fmt.Sprintf("the key usage of %s lacks keyCertSign: nobody accepts what it signs", title(c)), "issue it with the key usages keyCertSign and cRLSign")
+	case lacksUsage(c, x509.KeyUsageCertSign):
+		l.fail(codeNoCertSign, fmt.Sprintf("the key usage of %s lacks keyCertSign: nobody accepts what it signs", title(c)), signingUsages)
 	case (c.MaxPathLen > 0 || c.MaxPathLenZero) && depth > c.MaxPathLen:
 		l.fail(codePathLength, fmt.Sprintf("%s allows %d authorities below it (pathlen:%d), and has %d", title(c), c.MaxPathLen, c.MaxPathLen, depth), "issue it without pathlen, or with a greater one; or let it sign leaves itself")
+	}
+	if _, there := findExtension(c, oidKeyUsage); !there {
+		l.warn(codeNoKeyUsage, fmt.Sprintf("%s has no key usage, which allows all: openssl refuses it where it is strict, and Go makes no revocation list of it", title(c)), signingUsages)
 	}
 	lacks := lackingPurposes(c.ExtKeyUsage)
 	if k.server {
@@ -174,6 +177,16 @@ func (k *pathCheck) checkAuthority(l *faults, i int) {
 	}
 	l.checkKey()
 	l.checkAuthorityID(k)
+}
+
+// signingUsages is the way out where an authority's key usage is not right.
+const signingUsages = "issue it with the key usages keyCertSign and cRLSign"
+
+// lacksUsage tells whether a certificate limits the use of its key, and to
+// others than this. Without a key usage all are allowed (RFC 5280, 4.2.1.3).
+func lacksUsage(c *x509.Certificate, usage x509.KeyUsage) bool {
+	_, there := findExtension(c, oidKeyUsage)
+	return there && c.KeyUsage&usage == 0
 }
 
 // checkAuthorityID is CA-4: an authority that names itself names a trust domain,

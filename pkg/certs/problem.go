@@ -71,6 +71,7 @@ const (
 	codeBadSignature    = "bad-signature"
 	codeNotCA           = "not-a-ca"
 	codeNoCertSign      = "no-cert-sign"
+	codeNoKeyUsage      = "no-key-usage"
 	codePathLength      = "path-length"
 	codeNameConstraint  = "name-constraint"
 	codeKeyID           = "key-id"
@@ -84,6 +85,7 @@ const (
 	codeBadCRL          = "bad-crl"
 	codeCRLMissing      = "crl-missing"
 	codeCRLStale        = "crl-stale"
+	codeRevoked         = "revoked"
 	codeNoCRLSign       = "no-crl-sign"
 	codeNoID            = "no-spiffe-id"
 	codeSeveralURIs     = "several-uris"
@@ -125,9 +127,10 @@ func Codes() []Code {
 		{codeBadSignature, "CA-23", "the signature is not by the key of the issuer that is given"},
 		{codeNotCA, "CA-23", "an issuer is no certificate authority"},
 		{codeNoCertSign, "CA-23", "an issuer may not sign certificates"},
+		{codeNoKeyUsage, "CA-23", "an issuer does not say what its key may be used for"},
 		{codePathLength, "CA-23", "there are more certificates between root and leaf than one above allows"},
 		{codeNameConstraint, "CA-28", "a certificate above does not allow the name"},
-		{codeKeyID, "CA-12", "the authority key identifier is not that of the issuer"},
+		{codeKeyID, "CA-12", "the authority key identifier is not that of the issuer, or an issuer has no identifier"},
 		{codePurpose, "CA-10", "the certificate is not for servers and clients both"},
 		{codeKeyUsage, "CA-9", "the key usage is not that of a workload"},
 		{codeChainEmpty, "CA-23", "the chain is empty"},
@@ -138,6 +141,7 @@ func Codes() []Code {
 		{codeBadCRL, "CA-29", "a revocation list cannot be decoded, or nobody above signed it"},
 		{codeCRLMissing, "CA-29", "a certificate authority has no revocation list where another has"},
 		{codeCRLStale, "CA-29", "a revocation list is out of date"},
+		{codeRevoked, "CA-29", "a revocation list beside an authority revokes it, or one above it"},
 		{codeNoCRLSign, "CA-21", "an issuer may not sign revocation lists"},
 		{codeNoID, "CA-7", "the certificate has no URI among its names"},
 		{codeSeveralURIs, "CA-7", "the certificate has several URIs among its names"},
