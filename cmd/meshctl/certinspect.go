@@ -44,8 +44,8 @@ func newCertInspectCmd(streams genericiooptions.IOStreams, runF func(context.Con
 		Short: "Tell what certificates, requests and keys are, and what is wrong with them",
 		Long: `Tell of certificates, requests and keys what they are: their role, identity, key,
 life, who signed them and which key is whose; and what is wrong with them. They
-come as PEM, DER, PKCS #12, a JWKS, Secrets and ConfigMaps in manifests, or a
-config dump of Envoy. Files that are named together are looked at together, and
+come as PEM, DER, PKCS #12, a JWKS, Secrets and ConfigMaps in manifests, or as
+secrets or a config dump of Envoy. Files that are named together are looked at together, and
 so are the files of a folder. Nothing of a private key is shown.
 
 It touches no network, unless --connect asks a server for its certificates.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
 	"io"
 	"strings"
@@ -162,8 +161,8 @@ func (o *certVerifyOptions) run(ctx context.Context) error {
 	return nil
 }
 
-// trusted are the certificates of --roots.
-func (o *certVerifyOptions) trusted() ([]*x509.Certificate, error) {
+// trusted hold the certificates of --roots.
+func (o *certVerifyOptions) trusted() ([]inspect.Group, error) {
 	if len(o.roots) == 0 {
 		return nil, nil
 	}
@@ -171,14 +170,10 @@ func (o *certVerifyOptions) trusted() ([]*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []*x509.Certificate
-	for i := range groups {
-		all = append(all, groups[i].All()...)
-	}
-	if len(all) == 0 {
+	if all := inspect.Merge("", groups...); len(all.All()) == 0 {
 		return nil, &meshreport.InputError{Location: meshreport.Location{File: strings.Join(o.roots, ", ")}, Err: fmt.Errorf("no certificate to trust"), Hint: "give the roots as PEM, or a ConfigMap or Secret that holds them"}
 	}
-	return all, nil
+	return groups, nil
 }
 
 // expectService adds the identities that may run the service.

@@ -186,7 +186,7 @@ func inspected(t *testing.T, chain []byte, root *x509.Certificate) bool {
 		t.Fatal(err)
 	}
 	verdicts, err := inspect.Verify(groups, inspect.Verification{
-		VerifyOptions: certs.VerifyOptions{At: noon}, Roots: []*x509.Certificate{root}, Refuse: certs.SeverityWarning,
+		VerifyOptions: certs.VerifyOptions{At: noon}, Roots: []inspect.Group{inspect.Chain("root", []*x509.Certificate{root})}, Refuse: certs.SeverityWarning,
 	})
 	return err == nil && !slices.ContainsFunc(verdicts, func(v inspect.Verdict) bool { return !v.Valid })
 }

@@ -46,9 +46,21 @@ func (v *Verifier) Verify(chain []*x509.Certificate) []Problem {
 		return []Problem{{Code: codeChainEmpty, Severity: SeverityError, Message: "there is no certificate", Fix: "give the leaf, then the certificates above it"}}
 	}
 	var all []Problem
+	for _, x := range v.Examine(chain) {
+		if !slices.Contains(all, x.Problem) {
+			all = append(all, x.Problem)
+		}
+	}
+	return all
+}
+
+// Examine is Verify for a chain with a leaf, and tells of each problem which
+// certificate of the chain or of the roots has it.
+func (v *Verifier) Examine(chain []*x509.Certificate) []Examined {
+	var all []Examined
 	for _, f := range v.faults(chain) {
-		if !slices.Contains(all, f.Problem) {
-			all = append(all, f.Problem)
+		if x := (Examined{f.Problem, f.cert}); !slices.Contains(all, x) {
+			all = append(all, x)
 		}
 	}
 	return all

@@ -21,6 +21,7 @@ const (
 	JWKS      Form = "jwks"
 	Secret    Form = "secret"
 	ConfigMap Form = "configmap"
+	SDS       Form = "sds"
 	Dump      Form = "envoy"
 	Live      Form = "live"
 )

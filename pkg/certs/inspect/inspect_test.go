@@ -79,6 +79,8 @@ func forms(t testing.TB, w *workload) map[string]struct {
 		"secret":           {[]byte(w.secret()), "intermediate key leaf root"},
 		"tls secret":       {convert(all, inspect.Conversion{To: inspect.ToSecret, Keys: true, Type: inspect.TypeTLS}), "intermediate key leaf root"},
 		"configmap":        {convert(w.rootPEM, inspect.Conversion{To: inspect.ToConfigMap}), "root"},
+		"sds":              {sds(w, false), "intermediate key leaf root"},
+		"sds as json":      {sds(w, true), "intermediate key leaf root"},
 		"dump":             {[]byte(dump), "intermediate leaf root"},
 	}
 }
@@ -308,7 +310,11 @@ func TestVerify(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := inspect.Verify(groups, inspect.Verification{VerifyOptions: certs.VerifyOptions{At: noon}, Roots: tt.roots, Refuse: certs.SeverityWarning})
+		v := inspect.Verification{VerifyOptions: certs.VerifyOptions{At: noon}, Refuse: certs.SeverityWarning}
+		if tt.roots != nil {
+			v.Roots = []inspect.Group{inspect.Chain("roots", tt.roots)}
+		}
+		found, err := inspect.Verify(groups, v)
 		got := fmt.Sprint(err)
 		if err == nil {
 			if len(found) != 1 {

@@ -20,7 +20,7 @@ const maxSize = 256 << 20
 // errForeign says that a text is of no form that is read here.
 var errForeign = errors.New("neither a certificate, a request, a key nor something that holds one")
 
-const howToGive = "expected PEM, DER, PKCS #12, a JWKS, a Secret or ConfigMap as YAML or JSON, or a config dump of Envoy"
+const howToGive = "expected PEM, DER, PKCS #12, a JWKS, a Secret or ConfigMap as YAML or JSON, or secrets or a config dump of Envoy"
 
 // Read finds out what a text is and reads it. There are several groups if it has
 // several objects. It fails with a report.InputError that says where the fault is,
@@ -39,8 +39,20 @@ func Read(name string, text []byte, o Options) ([]Group, error) {
 		return r.objects(text)
 	case trimmed[0] == '{' && isKeySet(trimmed):
 		return r.one(r.keySet(text))
+	}
+	if isSDS(trimmed) {
+		if is, err := r.secrets(text); is || err != nil {
+			return r.one(err)
+		}
+	}
+	return r.plain(text, trimmed)
+}
+
+// plain reads what is not made of objects.
+func (r *reader) plain(text, trimmed []byte) ([]Group, error) {
+	switch {
 	case trimmed[0] == '{' || trimmed[0] == '[':
-		return readDump(name, text)
+		return readDump(r.name, text)
 	case bytes.Contains(text, []byte("-----BEGIN ")):
 		return r.one(r.pem(text))
 	case text[0] == sequence:
@@ -71,6 +83,7 @@ type reader struct {
 	name    string // of the file
 	part    string // of the file, or a key of a Secret
 	at      Place
+	above   int  // the lines of the file before the text
 	form    Form // of what holds the text; empty for a file of its own
 	options Options
 
@@ -100,7 +113,7 @@ func (r *reader) add(line int, form Form, e Entry) {
 func (r *reader) place(line int) Place {
 	at := r.at
 	if r.at.Subject == "" {
-		at.Line = line
+		at.Line = line + r.above
 	}
 	return at
 }

@@ -21,8 +21,8 @@ type Verdict struct {
 // Verification says how to verify.
 type Verification struct {
 	certs.VerifyOptions
-	// Roots are those to trust; with none each group has its own.
-	Roots []*x509.Certificate
+	// Roots hold the certificates to trust; with none each group has its own.
+	Roots []Group
 	// Refuse is the least severity with which a chain is not valid.
 	Refuse string
 }
@@ -53,21 +53,27 @@ func (v *Verification) group(g *Group) ([]Verdict, error) {
 		}
 		return nil, &report.InputError{Location: place.Location, Subject: place.Subject, Err: errors.New("no certificate to verify"), Hint: "give the chain of a workload: its certificate, then those above it"}
 	}
-	roots := v.Roots
-	if roots == nil {
-		roots = g.Roots()
+	trusted := Merge(g.Name, v.Roots...)
+	roots := trusted.All()
+	if len(v.Roots) == 0 {
+		trusted, roots = Group{}, g.Roots()
 	}
 	if len(roots) == 0 {
 		return nil, &report.InputError{Location: place.Location, Subject: place.Subject, Err: errors.New("there are no roots to verify against"), Hint: "give them with --roots, such as --roots root-cert.pem"}
 	}
-	d := &describer{group: g}
+	both := Merge(g.Name, *g, trusted)
+	d, places := &describer{group: g}, &describer{group: &both}
 	verifier := certs.NewVerifier(roots, v.VerifyOptions)
 	var all []Verdict
 	for _, leaf := range leaves {
 		at := d.placeOfCertificate(leaf)
 		one := Verdict{At: at.String(), Group: g.Name, ID: certs.IdentityOf(leaf).String(), Findings: append([]Finding{}, g.faults()...)}
-		for _, p := range verifier.Verify(append([]*x509.Certificate{leaf}, others...)) {
-			one.Findings = append(one.Findings, newFinding(at, p))
+		for _, x := range verifier.Examine(append([]*x509.Certificate{leaf}, others...)) {
+			where := places.placeOfCertificate(x.Certificate)
+			if where == (Place{}) {
+				where = at
+			}
+			one.Findings = append(one.Findings, newFinding(where, x.Problem))
 		}
 		one.Findings = append(one.Findings, d.foreignKeys()...)
 		one.Valid = !Worst(one.Findings, v.Refuse)
