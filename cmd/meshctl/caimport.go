@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,7 @@ func (o *caImportOptions) complete(cmd *cobra.Command, args []string) error {
 	case o.cert == "" || o.key == "":
 		return usagef(cmd, "what? give a directory, a manifest or PKCS #12, or --cert and --key")
 	}
-	return nil
+	return checkDomainFlag(cmd, o.domain)
 }
 
 func (o *caImportOptions) run(cmd *cobra.Command) error {
@@ -151,8 +152,9 @@ func (o *caImportOptions) read() (*namedBundle, error) {
 			return nil, err
 		}
 	}
+	from.files = map[string]string{certs.BundleCert: o.cert, certs.BundleKey: o.key, certs.BundleChain: o.chain, certs.BundleRoot: o.root, certs.BundleCRL: o.crl}
 	if o.path == "" {
-		o.completeFiles(b)
+		o.completeFiles(from)
 	}
 	return from, nil
 }
@@ -162,12 +164,19 @@ func (o *caImportOptions) secretFile(file string) ([]byte, error) {
 }
 
 // completeFiles makes chain and root of a file that holds them all.
-func (o *caImportOptions) completeFiles(b *certs.Bundle) {
+func (o *caImportOptions) completeFiles(from *namedBundle) {
+	b := &from.bundle
 	all, err := certs.ParseCertificates(slices.Concat(b.Cert, []byte("\n"), b.Chain))
 	if last := len(all) - 1; o.root == "" && err == nil && certs.RoleOf(all[last]) == certs.RootRole {
 		b.Root = certs.EncodeCertificates(all[last])
 	}
+	if o.root == "" && b.Root == nil {
+		from.files[certs.BundleRoot] = "--root"
+	} else if o.root == "" {
+		from.files[certs.BundleRoot] = o.cert
+	}
 	if o.chain == "" {
+		from.files[certs.BundleChain] = o.cert
 		*b = certs.TLSBundle(b.Cert, b.Key, b.Root)
 	}
 }
@@ -197,6 +206,10 @@ func (o *caImportOptions) readStore() ([]namedBundle, error) {
 		return nil, nil
 	}
 	groups, err := inspect.Read(o.path, text, inspect.Options{Password: func() ([]byte, error) { return o.keyPassphrase("Password of PKCS #12: ") }})
+	var input *meshreport.InputError
+	if errors.As(err, &input) && strings.Contains(input.Hint, "--password-file") {
+		input.Hint = "give another with --key-passphrase-file"
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -235,6 +248,9 @@ func (o *caImportOptions) openKey(from *namedBundle) error {
 	key, err := certs.DecryptKey(from.bundle.Key, passphrase)
 	if err != nil {
 		input := &meshreport.InputError{Location: meshreport.Location{File: from.name}, Err: err}
+		if o.key != "" {
+			input.Location.File = o.key
+		}
 		if !errors.Is(err, certs.ErrPassphrase) {
 			input.Hint = "openssl pkcs8 -topk8 writes it in a form that is read here"
 		}

@@ -52,6 +52,9 @@ Exit status: 0 all are good, 1 one is not, 2 nothing could be checked.`,
 			if err := format.validate(cmd); err != nil {
 				return err
 			}
+			if err := checkDomainFlag(cmd, domain); err != nil {
+				return err
+			}
 			now, err := instant(at)
 			if err != nil {
 				return usageError{err, cmd.CommandPath()}
@@ -64,6 +67,17 @@ Exit status: 0 all are good, 1 one is not, 2 nothing could be checked.`,
 	flags.StringVar(&at, "at", "", "check as of this time, such as 2027-01-01 or 2027-01-01T12:00:00Z (default now)")
 	format.register(flags)
 	return cmd
+}
+
+// checkDomainFlag is for --trust-domain, which may be left out.
+func checkDomainFlag(cmd *cobra.Command, domain string) error {
+	if domain == "" {
+		return nil
+	}
+	if err := certs.CheckTrustDomain(domain); err != nil {
+		return usagef(cmd, "--trust-domain: %v", err)
+	}
+	return nil
 }
 
 func (f *caFlags) verify(args []string, domain string, at time.Time, format *formatFlag[bundleVerdict]) error {

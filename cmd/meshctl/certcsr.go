@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
+	"github.com/meshctl/meshctl/internal/atomicfile"
 	"github.com/meshctl/meshctl/internal/printer"
 	"github.com/meshctl/meshctl/pkg/certs"
 )
@@ -92,7 +93,7 @@ func (o *certCSROptions) run() error {
 			return fmt.Errorf("%s: exists already: use --force to overwrite", o.output)
 		}
 	}
-	key, err := o.signer()
+	key, made, err := o.signer()
 	if err != nil {
 		return err
 	}
@@ -100,25 +101,35 @@ func (o *certCSROptions) run() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.key.path, err)
 	}
-	if o.output == "" {
-		_, err := o.streams.Out.Write(certs.EncodeRequest(request))
+	const public = 0o644
+	files := made
+	if o.output != "" {
+		files = append(files, atomicfile.File{Name: o.output, Data: certs.EncodeRequest(request), Mode: public})
+	}
+	if err := writeAllFresh(files, o.key.force); err != nil {
 		return err
 	}
-	const public = 0o644
-	return writeFresh(o.output, certs.EncodeRequest(request), public, o.key.force)
+	if made != nil {
+		if err := printer.Lines(o.streams.ErrOut, "made "+o.key.path); err != nil {
+			return err
+		}
+	}
+	if o.output == "" {
+		_, err = o.streams.Out.Write(certs.EncodeRequest(request))
+	}
+	return err
 }
 
-// signer is the key of the request: one that is there, or a new one.
-func (o *certCSROptions) signer() (crypto.Signer, error) {
+// signer is the key of the request: one that is there, or a new one, and the file
+// that is to hold it.
+func (o *certCSROptions) signer() (crypto.Signer, []atomicfile.File, error) {
 	if o.reuse {
-		return o.key.read()
+		key, err := o.key.read()
+		return key, nil, err
 	}
 	if there, err := o.key.exists(); err != nil || there && !o.key.force {
-		return nil, fmt.Errorf("%s: exists already: use --reuse-key to take that key, or --force to overwrite", o.key.path)
+		return nil, nil, fmt.Errorf("%s: exists already: use --reuse-key to take that key, or --force to overwrite", o.key.path)
 	}
-	key, err := o.key.make(certs.KeyAlgorithm(o.keyType))
-	if err != nil {
-		return nil, err
-	}
-	return key, printer.Lines(o.streams.ErrOut, "made "+o.key.path)
+	key, file, err := o.key.generate(certs.KeyAlgorithm(o.keyType))
+	return key, []atomicfile.File{file}, err
 }

@@ -48,12 +48,14 @@ type signed struct {
 func newCertJWTCmd(streams genericiooptions.IOStreams, runF func(context.Context, *certJWTOptions) error) *cobra.Command {
 	o := &certJWTOptions{streams: streams, now: time.Now}
 	o.output.formats = []format[signed]{{"token", printToken}, {"jwks", printJWKS}, {"requestauthentication", printRequestAuthentication}}
+	o.output.private = []string{"token"}
 	cmd := &cobra.Command{
 		Use:   "jwt --key FILE --iss ISSUER",
 		Short: "Sign tokens for trying out RequestAuthentication",
 		Long: `Sign a token, and print what verifies it: the JWKS, or a RequestAuthentication that
 holds it. The key is in a file that only you can read; it is made if it is not
-there. It is one for tokens only: that of an authority signs certificates.
+there. It is one for tokens only: that of an authority signs certificates, and is
+refused where it lies with its certificate.
 
 --claim NAME=VALUE sets others than iss, sub and aud. A value that is JSON is taken
 as such; a dot in a name leads into an object: realm.roles=["a","b"].`,
@@ -98,7 +100,23 @@ func (o *certJWTOptions) complete(cmd *cobra.Command) error {
 	case o.expires == 0:
 		return usagef(cmd, "--exp 0s: expected how long the token lasts, such as 1h, or less than 0 for one that has expired")
 	}
+	if err := o.checkClaims(cmd); err != nil {
+		return err
+	}
 	return o.output.validate(cmd)
+}
+
+// checkClaims refuses claims that have a flag of their own: one of the two would be
+// dropped. "iat" comes with the time that the token lasts.
+func (o *certJWTOptions) checkClaims(cmd *cobra.Command) error {
+	flags := map[string]string{"iss": "iss", "sub": "sub", "aud": "aud", "exp": "exp", "iat": "exp"}
+	for _, text := range o.claims {
+		name, _, _ := strings.Cut(text, "=")
+		if flags[name] != "" {
+			return usagef(cmd, "--claim %s: give --%s", name, flags[name])
+		}
+	}
+	return nil
 }
 
 func (o *certJWTOptions) run() error {
@@ -110,7 +128,7 @@ func (o *certJWTOptions) run() error {
 	if err != nil {
 		return err
 	}
-	read := o.key.read
+	read := o.key.readForTokens
 	if !there {
 		read = func() (crypto.Signer, error) { return o.key.make(o.keyAlgorithm()) }
 	}

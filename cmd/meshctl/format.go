@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,6 +32,7 @@ type formatFlag[T any] struct {
 	formats []format[T]
 	asked   []string
 	force   bool
+	private []string // names of those whose files only the user may read
 
 	targets []target[T] // asked, understood
 }
@@ -131,6 +133,9 @@ func (f *formatFlag[T]) emit(stdout io.Writer, results T) error {
 		file, err := f.file(t.path, text.Bytes())
 		if err != nil {
 			return err
+		}
+		if slices.Contains(f.private, t.name) {
+			file.Mode = private
 		}
 		files = append(files, file)
 	}

@@ -41,6 +41,9 @@ func ParseCSR(text []byte) (*x509.CertificateRequest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("certificate request: %w", err)
 	}
+	if r.PublicKey == nil || r.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
+		return nil, errors.New("certificate request: its kind of key or of signature is not supported: expected a key of RSA (not of RSA-PSS), ECDSA or Ed25519")
+	}
 	if err := r.CheckSignature(); err != nil {
 		return nil, fmt.Errorf("certificate request: whoever made it does not have the key: %w", err)
 	}

@@ -34,6 +34,20 @@ type BlockFault struct {
 
 func (f BlockFault) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.What) }
 
+// Fix is the way out.
+func (f BlockFault) Fix() string {
+	switch {
+	case f.What == byteOrderMark:
+		return "save the file as UTF-8 without a byte order mark"
+	case f.Stray:
+		return "take out what is not between -----BEGIN and -----END"
+	}
+	return "copy it anew, from -----BEGIN to -----END"
+}
+
+// byteOrderMark is the fault of texts that editors of Windows saved.
+const byteOrderMark = "the text begins with a byte order mark (BOM): what reads PEM skips the block behind it"
+
 // scanner cuts a text into PEM blocks, line by line, and says of everything else
 // where it is. Package pem skips it without a word.
 type scanner struct {
@@ -49,6 +63,10 @@ type scanner struct {
 // ScanBlocks finds the PEM blocks of a text, and every place that is no PEM.
 func ScanBlocks(text []byte) ([]Block, []BlockFault) {
 	s := &scanner{}
+	if rest, marked := bytes.CutPrefix(text, []byte("\ufeff")); marked {
+		s.fault(1, byteOrderMark)
+		text = rest
+	}
 	n := 0
 	for line := range bytes.Lines(text) {
 		n++

@@ -82,9 +82,9 @@ func (r *partReader) fail(code, message, fix string) {
 // after the last is not.
 func (r *partReader) faults(all []BlockFault) {
 	for _, f := range all {
-		p := Problem{codeBadPEM, SeverityError, r.file, f.Error(), "copy the file anew, from -----BEGIN to -----END"}
+		p := Problem{codeBadPEM, SeverityError, r.file, f.Error(), f.Fix()}
 		if f.Stray {
-			p.Code, p.Fix = codeStrayText, "take out what is not between -----BEGIN and -----END"
+			p.Code = codeStrayText
 			if !f.Last {
 				p.Severity = SeverityWarning
 			}
@@ -177,9 +177,9 @@ func readKey(file string, text []byte) (crypto.Signer, *Problem) {
 	case errors.Is(err, ErrEncrypted):
 		return problem(codeEncryptedKey, err.Error()+": istiod and Envoy read none that is", unencrypt)
 	case errors.As(err, &cut) && cut.Stray:
-		return problem(codeStrayText, err.Error(), "take out what is not between -----BEGIN and -----END")
+		return problem(codeStrayText, err.Error(), cut.Fix())
 	case errors.As(err, &cut):
-		return problem(codeBadPEM, err.Error(), "copy the file anew, from -----BEGIN to -----END")
+		return problem(codeBadPEM, err.Error(), cut.Fix())
 	case err != nil:
 		return problem(codeBadKey, err.Error(), unencrypt)
 	}

@@ -173,6 +173,8 @@ func KeyName(public crypto.PublicKey) string {
 		return k.Curve.Params().Name
 	case ed25519.PublicKey:
 		return "Ed25519"
+	case nil:
+		return "unknown"
 	}
 	return fmt.Sprintf("%T", public)
 }

@@ -77,6 +77,9 @@ func CheckTrustDomain(domain string) error {
 		switch {
 		case isLower(r) || isDigit(r) || strings.ContainsRune("-_.", r):
 		case r >= 'A' && r <= 'Z':
+			if CheckTrustDomain(strings.ToLower(domain)) != nil {
+				return fmt.Errorf("trust domain %q: only a-z, 0-9, dot, dash and underscore are allowed", domain)
+			}
 			return fmt.Errorf("trust domain %q: upper case is not allowed; did you mean %q?", domain, strings.ToLower(domain))
 		default:
 			return fmt.Errorf("trust domain %q: %q is not allowed; only a-z, 0-9, dot, dash and underscore are", domain, r)

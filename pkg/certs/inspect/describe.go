@@ -192,6 +192,9 @@ func (d *describer) placeOfCertificate(c *x509.Certificate) Place {
 // requestFindings: whoever makes a request has its key, and a good one.
 func requestFindings(e *Entry) []Finding {
 	var all []Finding
+	if e.Request.PublicKey == nil || e.Request.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
+		return append(all, newFinding(e.Place, certs.Problem{Code: "weak-key", Severity: certs.SeverityError, Message: "the kind of key or of signature is not supported: expected a key of RSA (not of RSA-PSS), ECDSA or Ed25519", Fix: "make a new key: meshctl cert csr"}))
+	}
 	if e.Request.CheckSignature() != nil {
 		all = append(all, newFinding(e.Place, certs.Problem{Code: "bad-signature", Severity: certs.SeverityError, Message: "whoever made the request does not have its key", Fix: "make it anew: meshctl cert csr"}))
 	}

@@ -15,7 +15,7 @@ func (r *reader) pem(text []byte) error {
 	blocks, faults := certs.ScanBlocks(text)
 	for _, f := range faults {
 		if !f.Stray {
-			return r.fail(f.Line, r.within(f.Line, f.What), "copy it anew, from -----BEGIN to -----END")
+			return r.fail(f.Line, r.within(f.Line, f.What), f.Fix())
 		}
 		r.note(f.Line, certs.SeverityWarning, "stray-text", f.What, "take it out: some software stops reading there")
 	}
