@@ -52,8 +52,11 @@ func listFaults(authorities path) []fault {
 }
 
 // checkSigner wants the identifier by which leaves name the key that signed them
-// (CA-12).
+// (CA-12), and a root below which there may be an intermediate (CA-20).
 func (k *bundleCheck) checkSigner() {
+	if selfIssued(k.cert) && k.cert.IsCA && k.cert.MaxPathLenZero && k.cert.MaxPathLen == 0 {
+		k.warn(codePathLength, BundleCert, title(k.cert)+" allows no authorities below it (pathlen:0): it signs leaves itself, and meshctl ca import, which makes an intermediate, refuses it", "issue the root without pathlen")
+	}
 	if len(k.cert.SubjectKeyId) == 0 && k.cert.IsCA {
 		k.warn(codeKeyID, BundleCert, title(k.cert)+" has no subject key identifier: openssl refuses what it signs where it is strict, and meshctl ca import refuses it", "issue it anew, with a subject key identifier")
 	}

@@ -38,6 +38,10 @@ func usageCases() []bundleCase {
 			stranger := issue(t, rootOf(func(c *x509.Certificate) { c.Subject.CommonName = "stranger" }), nil)
 			b.Chain = append(b.Chain, issue(t, caOf(func(c *x509.Certificate) { c.Subject.CommonName = "lost" }), stranger).pem()...)
 		}), []string{"W extra-certificates cert-chain.pem"}},
+		{"a root that can have no intermediate", func(t testing.TB) certs.Bundle {
+			r := issue(t, rootOf(func(c *x509.Certificate) { c.MaxPathLenZero = true }), nil)
+			return certs.Bundle{Cert: r.pem(), Key: r.keyPEM(t), Root: r.pem(), Chain: r.pem()}
+		}, []string{"W path-length ca-cert.pem"}},
 		{"DNS names of the cluster only", fromTemplates(rootOf(), permit("cluster.local")), []string{"W name-constraint ca-cert.pem"}},
 		{"a DNS name that ends alike", fromTemplates(rootOf(), permit("m.svc")), []string{"W name-constraint ca-cert.pem"}},
 		{"istiod's DNS name", fromTemplates(rootOf(), permit("cluster.local", "istiod.istio-system.svc")), nil},
