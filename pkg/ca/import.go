@@ -99,8 +99,7 @@ func (c *imported) check() {
 }
 
 // checkLists takes a list that is damaged, or that revokes what is imported, for an
-// error; a list that is missing or
-// out of date can be written when the authority is here.
+// error; one that is missing or out of date can be written when the authority is here.
 func (c *imported) checkLists() {
 	if c.options.CRL == nil {
 		return
