@@ -45,6 +45,9 @@ type PlanOptions struct {
 
 // plan compares requests with what is held.
 func (a *Authority) plan(requests []Request, o PlanOptions, held func(i int) *Issued) (*Plan, error) {
+	if err := a.checkSigner(); err != nil { // what is kept needs it as well
+		return nil, err
+	}
 	revoked, err := a.revocations()
 	if err != nil {
 		return nil, err

@@ -62,7 +62,10 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 	if len(records) == 0 {
 		return nil, &report.InputError{Location: report.Location{File: a.log.file}, Err: fmt.Errorf("%s is revoked already", t)}
 	}
-	return records, a.log.append(a.disk, a.env.Now(), a.env.Caller, records)
+	if err := a.record(records...); err != nil {
+		return nil, err
+	}
+	return records, nil
 }
 
 // revocable refuses authorities that only somebody else can revoke: the one whose
@@ -70,6 +73,12 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 func (a *Authority) revocable(found []Record) error {
 	for _, r := range found {
 		for _, m := range a.state.Members {
+			if c := a.certs[m.Name]; m.Issuer == "" && m.Key != "" && hexSerial(c.SerialNumber) == r.Serial {
+				return &report.InputError{
+					Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s (%s) is a root: who trusts it asks no list about it", m.Name, c.Subject),
+					Hint: "have another root trusted in its place: meshctl ca rotate root",
+				}
+			}
 			if r.Event == IssuedAuthority && m.Key == "" && r.Issuer == hex.EncodeToString(a.certs[m.Name].SubjectKeyId) {
 				return a.elsewhere(m.Name, fmt.Sprintf("%s cannot be revoked here", r.Subject), "let whoever has the key revoke it, and give the list to meshctl ca crl --with FILE")
 			}
@@ -173,7 +182,10 @@ func (a *Authority) CRLs(o CRLOptions) ([]*x509.RevocationList, error) {
 		lists = append(lists, list)
 	}
 	record := Record{Event: IssuedCRL, Number: number, NotBefore: now, NotAfter: now.Add(o.TTL), By: "local"}
-	return lists, a.log.append(a.disk, now, a.env.Caller, []Record{record})
+	if err := a.record(record); err != nil {
+		return nil, err
+	}
+	return lists, nil
 }
 
 // noCRLSign is an authority that was made without the right to have a list
@@ -293,26 +305,6 @@ func (a *Authority) Records(since time.Time) ([]Record, error) {
 		}
 	}
 	return all, nil
-}
-
-// VerifyLog follows the hashes of the log, and tells how many records it has.
-func (a *Authority) VerifyLog() (uint64, error) {
-	if err := a.log.verify(a.state.Log); err != nil {
-		return 0, err
-	}
-	known := map[string]bool{}
-	for r, err := range a.log.records() {
-		if err != nil {
-			return 0, err
-		}
-		known[r.Serial] = known[r.Serial] || r.Event == IssuedAuthority
-	}
-	for name, c := range a.certs {
-		if !known[hexSerial(c.SerialNumber)] {
-			return 0, a.log.fault(0, fmt.Errorf("it lacks the authority %s", name))
-		}
-	}
-	return a.log.last.Seq, nil
 }
 
 // LeafID is the identity of a certificate, for whoever wants to revoke it.
