@@ -432,7 +432,7 @@ func TestOneSync(t *testing.T) {
 	e.Step = func(what, name string) error {
 		if filepath.Base(name) == "log.jsonl" {
 			steps[what]++
-		} else if steps["sync"] == 0 {
+		} else if steps["sync"] == 0 && what != "mkdir" { // an empty folder shows that there is room for one
 			t.Errorf("%s of %s before the log is on the disk", what, name)
 		}
 		return nil
