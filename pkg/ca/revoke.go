@@ -101,7 +101,7 @@ func (t Target) check() error {
 		_, err := certs.ParseID(t.ID)
 		return err
 	}
-	if _, ok := new(big.Int).SetString(normalSerial(t.Serial), 16); !ok {
+	if serial := normalSerial(t.Serial); serial == "" || strings.Trim(serial, "0123456789abcdef") != "" {
 		return fmt.Errorf("serial number %q: expected digits in hex, with or without colons", t.Serial)
 	}
 	return nil
