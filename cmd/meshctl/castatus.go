@@ -133,8 +133,10 @@ what is wrong with it is told, and the exit status is 2.`,
 		Long: `Follow the hashes of the log, and hold it to the state, which knows the last record.
 Every command of the authority does it first, and refuses a log that is damaged.
 
-A log is not found out that was put back together with the state, as an older copy
-of the whole directory is, or that was written anew together with it.`,
+Found out is what was changed, moved or taken away, at the end too. Not found out is
+a log that was put back or written anew together with state.json, as an older copy
+of the whole directory is; and if a command was stopped between the two, before it
+told anybody anything, the loss of its records alone.`,
 		Example: "  meshctl ca log verify",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -26,7 +26,7 @@ func (l *issuance) verify(held anchor) error {
 		}
 	}
 	if n < held.Seq {
-		return l.fault(int(n), fmt.Errorf("it ends before record %d, which the state knows", held.Seq)) //nolint:gosec // lines of a file
+		return l.fault(int(n), fmt.Errorf("it ends before record %d, which the state knows", held.Seq))
 	}
 	return nil
 }
