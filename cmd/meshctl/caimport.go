@@ -80,10 +80,13 @@ func (o *caImportOptions) complete(cmd *cobra.Command, args []string) error {
 	case o.cert == "" || o.key == "":
 		return usagef(cmd, "what? give a directory, a manifest or PKCS #12, or --cert and --key")
 	}
-	return errors.Join(o.plainOrNot(cmd, o.plain), positive(cmd, "intermediate-ttl"))
+	return nil
 }
 
 func (o *caImportOptions) run(cmd *cobra.Command) error {
+	if err := errors.Join(o.plainOrNot(cmd, o.plain), positive(cmd, "intermediate-ttl")); err != nil {
+		return err
+	}
 	dir, err := o.directory()
 	if err != nil {
 		return err

@@ -25,6 +25,9 @@ const notOursHint = "move it away, choose another place, or --force"
 // checkOurs wants folders to be this authority's, or not to have any of the files:
 // what others made is not written over.
 func (a *Authority) checkOurs(requests []Request, places []string, o DeliverOptions) error {
+	if err := checkRoom(o.Dir); err != nil {
+		return err
+	}
 	var problems []error
 	for i := range places {
 		dir := filepath.Join(o.Dir, places[i])
@@ -47,6 +50,18 @@ func (a *Authority) checkOurs(requests []Request, places []string, o DeliverOpti
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// checkRoom wants a directory that is there, or can be made.
+func checkRoom(dir string) error {
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		switch info, err := os.Stat(at); {
+		case err == nil && !info.IsDir():
+			return &report.InputError{Location: report.Location{File: at}, Err: errors.New("not a directory"), Hint: "choose another place"}
+		case err == nil || at == filepath.Dir(at):
+			return nil
+		}
+	}
 }
 
 // checkPlace wants a folder to be one that can be replaced, before anything is
