@@ -91,6 +91,15 @@ func (f *caFlags) read(cmd *cobra.Command) (*ca.Authority, error) {
 	return ca.Open(dir, f.env(cmd))
 }
 
+// look is read for what only shows it, be its log damaged or not.
+func (f *caFlags) look(cmd *cobra.Command) (*ca.Authority, error) {
+	dir, err := f.directory()
+	if err != nil {
+		return nil, err
+	}
+	return ca.Look(dir, f.env(cmd))
+}
+
 // edit opens the authority, does something and closes it.
 func (f *caFlags) edit(cmd *cobra.Command, do func(ctx context.Context, a *ca.Authority) error) error {
 	dir, err := f.directory()

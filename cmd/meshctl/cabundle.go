@@ -39,7 +39,7 @@ a mesh config, or as the ConfigMap istio-ca-root-cert of a namespace.`,
 			if err != nil {
 				return err
 			}
-			return f.writeText(file, text)
+			return errors.Join(f.warnings(a), f.writeText(file, text))
 		},
 	}
 	flags := cmd.Flags()
@@ -142,7 +142,7 @@ func writeNew(dir string, files map[string][]byte) error {
 }
 
 func newCABackupCmd(f *caFlags) *cobra.Command {
-	var plain bool
+	var plain, allowGit bool
 	cmd := &cobra.Command{
 		Use:   "backup FILE",
 		Short: "Write a backup of the authority, encrypted",
@@ -152,6 +152,14 @@ of its own. age and tar bring it back: age -d FILE | tar x`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef(cmd, "expected one file to write, and got %d", len(args))
+			}
+			if err := errors.Join(f.plainOrNot(cmd, plain), checkFresh(args[0])); err != nil {
+				return err
+			}
+			if plain {
+				if err := checkGit(args[0], allowGit); err != nil {
+					return err
+				}
 			}
 			var passphrase []byte
 			if !plain {
@@ -172,6 +180,7 @@ of its own. age and tar bring it back: age -d FILE | tar x`,
 			})
 		},
 	}
+	cmd.Flags().BoolVar(&allowGit, "allow-git", false, "write a backup in the clear even into a git checkout")
 	cmd.Flags().BoolVar(&plain, "no-encrypt", false, "leave the backup in the clear: with the intermediate's key, which can sign")
 	return cmd
 }

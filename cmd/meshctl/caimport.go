@@ -22,6 +22,7 @@ type caImportOptions struct {
 	own      authorityFlags
 	domain   string
 	plain    bool
+	allowGit bool
 	cert     string
 	key      string
 	chain    string
@@ -65,6 +66,7 @@ not be read.`,
 	flags.StringVar(&o.crl, "crl", "", "file of the revocation lists so far")
 	flags.StringVar(&o.password, "key-passphrase-file", "", "read the passphrase of the key to import from a file, which only you can read (default asks at the terminal)")
 	flags.StringVar(&o.domain, "trust-domain", "", "trust domain of all identities (default the one that the authority names, else cluster.local)")
+	flags.BoolVar(&o.allowGit, "allow-git", false, allowGitUsage)
 	flags.BoolVar(&o.plain, "no-encrypt", false, "leave a root's key in the clear")
 	o.own.registerIntermediate(flags)
 	return cmd
@@ -83,8 +85,14 @@ func (o *caImportOptions) complete(cmd *cobra.Command, args []string) error {
 }
 
 func (o *caImportOptions) run(cmd *cobra.Command) error {
+	if err := errors.Join(o.plainOrNot(cmd, o.plain), positive(cmd, "intermediate-ttl")); err != nil {
+		return err
+	}
 	dir, err := o.directory()
 	if err != nil {
+		return err
+	}
+	if err := checkGit(dir, o.allowGit); err != nil {
 		return err
 	}
 	from, err := o.read()

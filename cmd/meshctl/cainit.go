@@ -46,20 +46,28 @@ func (f *authorityFlags) intermediate() certs.IntermediateOptions {
 func newCAInitCmd(f *caFlags) *cobra.Command {
 	var own authorityFlags
 	var domain string
-	var plain bool
+	var plain, allowGit bool
 	cmd := &cobra.Command{
 		Use:   "init",
 		Short: "Make a root and an intermediate that signs",
 		Long: `Make a certificate authority: a root whose key is encrypted with a passphrase, and
 an intermediate that signs, whose key is in the clear for this user only. The
-directory appears complete or not at all; nothing is overwritten.`,
+directory appears complete or not at all; nothing is overwritten. It does not belong
+into a git checkout. If the command is killed, a directory .NAME.new-NUMBER with keys
+may be left beside; it can be removed.`,
 		Example: `  meshctl ca init --trust-domain cluster.local
   meshctl ca init --dir /tmp/throwaway --no-encrypt`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := errors.Join(f.plainOrNot(cmd, plain), positive(cmd, "root-ttl", "intermediate-ttl")); err != nil {
+				return err
+			}
 			o := ca.InitOptions{TrustDomain: domain, Key: certs.KeyAlgorithm(own.keyType), Root: own.root(), Intermediate: own.intermediate()}
 			dir, err := f.directory()
 			if err != nil {
+				return err
+			}
+			if err := checkGit(dir, allowGit); err != nil {
 				return err
 			}
 			if !plain {
@@ -77,6 +85,7 @@ directory appears complete or not at all; nothing is overwritten.`,
 	flags := cmd.Flags()
 	flags.StringVar(&domain, "trust-domain", "cluster.local", "trust domain of all identities")
 	flags.BoolVar(&plain, "no-encrypt", false, "leave the root's key in the clear: for throwaway authorities")
+	flags.BoolVar(&allowGit, "allow-git", false, allowGitUsage)
 	own.registerIntermediate(flags)
 	own.registerRoot(flags)
 	return cmd

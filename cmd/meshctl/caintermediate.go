@@ -36,6 +36,9 @@ every check of "ca verify". The key of the intermediate never leaves the directo
   meshctl ca intermediate --signed mesh-chain.pem`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := positive(cmd, "intermediate-ttl"); err != nil {
+				return err
+			}
 			switch {
 			case o.csr != "" && o.signed != "":
 				return usagef(cmd, "--csr and --signed exclude each other")
@@ -58,6 +61,9 @@ every check of "ca verify". The key of the intermediate never leaves the directo
 }
 
 func (o *caIntermediateOptions) request(cmd *cobra.Command) error {
+	if err := checkFresh(o.csr); err != nil {
+		return err
+	}
 	return o.edit(cmd, func(_ context.Context, a *ca.Authority) error {
 		request, err := a.RequestIntermediate(certs.KeyAlgorithm(o.own.keyType))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -34,6 +35,7 @@ type caIssueOptions struct {
 	keyType  string
 	leaf     leafFlags
 	renew    bool
+	force    bool
 	dryRun   bool
 	output   string
 	password string
@@ -118,7 +120,9 @@ SPIFFE ID (--id), or for every service account that manifests declare or use (-f
 
 A certificate that is there is kept while more than half of its life is left, if
 it is for the same identity and kind of key and by the same authority; --renew
-issues it again all the same.`,
+issues it again all the same. So is one whose key other users can read issued again
+(unless --insecure-files). What this authority did not write is not written over,
+unless --force, and an input never.`,
 		Example: `  meshctl ca issue --ns shop --sa web -o files=certs
   meshctl ca issue -f manifests/ -o istio-secret | kubectl apply -f -
   meshctl ca issue -f manifests/ -o files=certs --dry-run
@@ -142,6 +146,7 @@ issues it again all the same.`,
 	flags.StringSliceVar(&o.ids, "id", nil, "SPIFFE ID; repeatable")
 	flags.StringVar(&o.keyType, "key-type", string(certs.P256), "kind of keys: P-256, P-384, RSA-2048, RSA-3072, RSA-4096 or Ed25519")
 	flags.BoolVar(&o.renew, "renew", false, "issue again what could be kept")
+	flags.BoolVar(&o.force, "force", false, "overwrite what this authority did not write")
 	flags.BoolVar(&o.dryRun, "dry-run", false, "list what would be done, and do nothing")
 	flags.StringVarP(&o.output, "output", "o", "istio-secret", "form and place: see above")
 	flags.StringVar(&o.password, "p12-password-file", "", "password of -o p12; without it the password is Java's usual \"changeit\"")
@@ -169,7 +174,7 @@ func (o *caIssueOptions) complete(cmd *cobra.Command) error {
 	if form == machineForm && len(o.accounts)+len(o.ids) > 0 {
 		return usagef(cmd, "-o vm is for the WorkloadGroups of manifests: --sa and --id are not for it")
 	}
-	return o.machine.complete(cmd, form == machineForm)
+	return errors.Join(positive(cmd, "ttl"), o.machine.complete(cmd, form == machineForm))
 }
 
 func (o *caIssueOptions) run(cmd *cobra.Command) error {
@@ -208,7 +213,7 @@ func (o *caIssueOptions) folders(cmd *cobra.Command, d ca.DeliverOptions, reques
 	if err := o.mayWrite(d.Dir); err != nil {
 		return err
 	}
-	d.Renew, d.Password = o.renew, "changeit"
+	d.Renew, d.Force, d.Password = o.renew, o.force, "changeit"
 	if o.password != "" {
 		text, err := ca.ReadSecret(o.password, o.insecure)
 		if err != nil {
@@ -229,27 +234,21 @@ func (o *caIssueOptions) folders(cmd *cobra.Command, d ca.DeliverOptions, reques
 }
 
 func (o *caIssueOptions) secrets(cmd *cobra.Command, form ca.SecretForm, file string, requests []ca.Request) error {
-	var before []byte
-	if file != "" {
-		if err := o.mayWrite(file); err != nil {
-			return err
-		}
-		text, err := ca.ReadSecrets(file, o.insecure)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		before = text
-	} else if err := o.keys.mayPrint(o.streams.Out); err != nil && !o.dryRun {
+	before, err := o.secretsBefore(file)
+	if err != nil {
 		return err
 	}
-	p := ca.PlanOptions{Renew: o.renew}
+	p := ca.PlanOptions{Renew: o.renew, Force: o.force}
 	if o.dryRun {
-		return o.plan(cmd, func(a *ca.Authority) (*ca.Plan, error) { return a.PlanSecrets(form, requests, before, p) })
+		return o.plan(cmd, func(a *ca.Authority) (*ca.Plan, error) {
+			plan, err := a.PlanSecrets(form, requests, before, p)
+			return plan, atFile(file, err)
+		})
 	}
 	return o.edit(cmd, func(ctx context.Context, a *ca.Authority) error {
 		text, done, err := a.Secrets(ctx, form, requests, before, p)
 		if err != nil {
-			return err
+			return atFile(file, err)
 		}
 		if file == "" {
 			_, err := o.streams.Out.Write(text)
@@ -261,6 +260,40 @@ func (o *caIssueOptions) secrets(cmd *cobra.Command, form ca.SecretForm, file st
 		}
 		return o.report(done)
 	})
+}
+
+// secretsBefore is what a file has that Secrets are to go to; "" is standard output.
+// No input is written over.
+func (o *caIssueOptions) secretsBefore(file string) ([]byte, error) {
+	if file == "" {
+		if o.dryRun {
+			return nil, nil
+		}
+		return nil, o.keys.mayPrint(o.streams.Out)
+	}
+	if err := errors.Join(o.mayWrite(file), checkFolder(filepath.Dir(file))); err != nil {
+		return nil, err
+	}
+	if info, err := os.Stat(file); err == nil {
+		for _, name := range o.input.filenames {
+			if input, err := os.Stat(name); err == nil && os.SameFile(info, input) {
+				return nil, &meshreport.InputError{Location: meshreport.Location{File: file}, Err: errors.New("it is an input, and not written over"), Hint: "choose another file"}
+			}
+		}
+	}
+	text, err := ca.ReadSecrets(file, o.insecure)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return text, err
+}
+
+// atFile names the file that is not ours.
+func atFile(file string, err error) error {
+	if !errors.Is(err, ca.ErrNotOurs) {
+		return err
+	}
+	return &meshreport.InputError{Location: meshreport.Location{File: file}, Err: err, Hint: "move it away, choose another file, or --force"}
 }
 
 // mayWrite refuses places where keys do not belong, unless nothing is written.

@@ -55,6 +55,9 @@ but so does a key that somebody else may have.`,
 			if sameKey && cross {
 				return usagef(cmd, "--same-key and --cross-sign exclude each other")
 			}
+			if err := positive(cmd, "root-ttl", "intermediate-ttl"); err != nil {
+				return err
+			}
 			step := func(a *ca.Authority, passphrase []byte) error {
 				var s *ca.Step
 				var err error
@@ -116,7 +119,10 @@ more. Peers learn of it from the next CRL that is published: meshctl ca crl.`,
 			}
 			return f.edit(cmd, func(_ context.Context, a *ca.Authority) error {
 				revoked, err := a.Revoke(ca.Target{Serial: serial, ID: id}, reason)
-				return errors.Join(err, recordTable(f.streams.Out, revoked))
+				if err != nil {
+					return err
+				}
+				return recordTable(f.streams.Out, revoked)
 			})
 		},
 	}
@@ -137,8 +143,10 @@ func newCACRLCmd(f *caFlags) *cobra.Command {
 		Short: "Write the revocation lists of all authorities",
 		Long: `Write the revocation lists of the root and of every intermediate: istiod and Envoy
 need them all, and refuse everybody without one. They count until --ttl; then newer
-ones must be there. Where the key of an authority is elsewhere, as that of a root
-above an imported intermediate, its list comes from there: --with FILE.
+ones must be there. None counts longer than its authority lasts. Where the key of an
+authority is elsewhere, as that of a root above an imported intermediate, its list
+comes from there: --with FILE. What that revokes of this authority's own
+certificates goes into the log, and nothing is issued below them any more.
 
 --what-breaks lists the certificates that peers with these lists refuse, and
 writes nothing.`,
@@ -147,16 +155,25 @@ writes nothing.`,
   meshctl ca crl --with corporate-root.crl -o ca-crl.pem`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := positive(cmd, "ttl"); err != nil {
+				return err
+			}
+			given, err := readLists(with)
+			if err != nil {
+				return err
+			}
 			if breaks {
 				a, err := f.read(cmd)
 				if err != nil {
 					return err
 				}
-				broken, err := a.Breaks()
-				return errors.Join(err, recordTable(f.streams.Out, broken))
+				broken, err := a.Breaks(given...)
+				if err != nil {
+					return err
+				}
+				return recordTable(f.streams.Out, broken)
 			}
-			given, err := readLists(with)
-			if err != nil {
+			if err := checkFresh(file); err != nil {
 				return err
 			}
 			return f.unlock(cmd, func(_ context.Context, a *ca.Authority, passphrase []byte) error {
@@ -164,7 +181,7 @@ writes nothing.`,
 				if err != nil {
 					return err
 				}
-				return f.writeText(file, certs.EncodeCRLs(lists...))
+				return errors.Join(f.writeText(file, certs.EncodeCRLs(lists...)), f.warnings(a))
 			})
 		},
 	}

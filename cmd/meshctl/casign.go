@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,7 +26,18 @@ func deliveryTable(w io.Writer, done []ca.Delivery) error {
 		}
 		rows = append(rows, []string{d.ID, string(d.Result), d.Serial, until, d.Place})
 	}
-	return printer.Table(w, []string{"IDENTITY", "RESULT", "SERIAL", "UNTIL", "PLACE"}, rows)
+	if err := printer.Table(w, []string{"IDENTITY", "RESULT", "SERIAL", "UNTIL", "PLACE"}, rows); err != nil {
+		return err
+	}
+	for _, d := range done {
+		if d.Why == "" {
+			continue
+		}
+		if err := printer.Lines(w, "note: "+d.Place+": "+d.Why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newCASignCmd(f *caFlags) *cobra.Command {
@@ -45,6 +57,9 @@ that is told and left out. The chain goes to standard output, or to -o FILE.`,
 			}
 			if (id == "") == (account == "") {
 				return usagef(cmd, "for whom? give --ns and --sa, or --id")
+			}
+			if err := errors.Join(positive(cmd, "ttl"), checkFresh(output)); err != nil {
+				return err
 			}
 			options, err := leaf.options()
 			if err != nil {

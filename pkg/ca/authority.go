@@ -33,10 +33,23 @@ type Authority struct {
 	state *state
 	log   *issuance
 	certs map[string]*x509.Certificate // of members, by name
+
+	damage error // of the log
 }
 
-// Open reads an authority, without keeping others from writing.
+// Open reads an authority, without keeping others from writing. One whose log is
+// damaged is refused.
 func Open(dir string, e Env) (*Authority, error) {
+	a, err := Look(dir, e)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.damage
+}
+
+// Look is Open for whoever only shows an authority, and says what Damage its log
+// has.
+func Look(dir string, e Env) (*Authority, error) {
 	a := &Authority{dir: dir, env: e, disk: &atomicfile.Disk{Step: e.Step}}
 	return a, a.load()
 }
@@ -52,7 +65,7 @@ func Edit(dir string, e Env) (*Authority, error) {
 		return nil, err
 	}
 	a := &Authority{dir: dir, env: e, disk: &atomicfile.Disk{Step: e.Step}, lock: held}
-	if err := a.load(); err != nil {
+	if err := errors.Join(a.load(), a.damage); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	if err := a.checkClock(); err != nil {
@@ -91,15 +104,13 @@ func (a *Authority) load() (err error) {
 	if a.log, err = readLog(a.dir); err != nil {
 		return err
 	}
-	if a.log.last.Seq < a.state.Log.Seq {
-		return a.log.fault(0, fmt.Errorf("it ends before record %d, which the state knows", a.state.Log.Seq))
-	}
 	a.certs = map[string]*x509.Certificate{}
 	for _, m := range a.state.Members {
 		if a.certs[m.Name], err = readCertificate(filepath.Join(a.dir, m.Name+".pem")); err != nil {
 			return err
 		}
 	}
+	a.damage = a.check()
 	return nil
 }
 
@@ -284,6 +295,26 @@ func (a *Authority) add(d *draft, m member, c *x509.Certificate, key []byte) {
 	a.certs[m.Name] = c
 }
 
+// record adds to the log, and has the state vouch for it, so that a log that is
+// cut off is found out. What the records are about leaves only after that.
+func (a *Authority) record(records ...Record) error {
+	d := a.draft()
+	d.records = records
+	return a.commit(d)
+}
+
+// recorded says what came to pass all the same when the state cannot be written.
+func (d *draft) recorded() string {
+	if len(d.records) == 0 {
+		return "nothing was changed"
+	}
+	last := d.records[len(d.records)-1].Event
+	if last == Revoked {
+		return "the log has it as revoked, but the state does not vouch for it yet"
+	}
+	return last.undone() + ", though the log has a record"
+}
+
 // commit makes a draft count: the log first, then files that nothing names yet,
 // then the state, in one step (CA-60, CA-61).
 func (a *Authority) commit(d *draft) error {
@@ -301,7 +332,7 @@ func (a *Authority) commit(d *draft) error {
 		return err
 	}
 	if err := a.disk.Replace(atomicfile.File{Name: filepath.Join(a.dir, stateName), Data: text, Mode: fileMode}); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", d.recorded(), err)
 	}
 	a.state = d.state
 	return nil

@@ -4,14 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-
-	"github.com/meshctl/meshctl/pkg/certs"
-	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // Bundle is a folder that has more than a certificate.
@@ -50,36 +45,4 @@ func (b *Bundle) isAt(dir string) bool {
 		}
 	}
 	return true
-}
-
-// checkOurs wants folders of bundles to be this authority's, or not to have any of
-// the files: what another tool made is not written over.
-func (a *Authority) checkOurs(places []string, o DeliverOptions) error {
-	var problems []error
-	for i := range o.Bundles {
-		dir := filepath.Join(o.Dir, places[i])
-		if a.issuedThat(filepath.Join(dir, chainFile)) {
-			continue
-		}
-		for _, name := range append(slices.Sorted(maps.Keys(o.Bundles[i].Files)), keyFile, chainFile, rootFile) {
-			if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
-				problems = append(problems, &report.InputError{
-					Location: report.Location{File: filepath.Join(dir, name)}, Err: errors.New("this authority did not write it, and it is not written over"),
-					Hint: "move it away, or choose another place",
-				})
-				break
-			}
-		}
-	}
-	return errors.Join(problems...)
-}
-
-// issuedThat tells whether the leaf of a file is of this authority.
-func (a *Authority) issuedThat(name string) bool {
-	text, err := os.ReadFile(name) //nolint:gosec // the user names the folder
-	if err != nil {
-		return false
-	}
-	chain, err := certs.ParseCertificates(text)
-	return err == nil && a.log.serials()[hexSerial(chain[0].SerialNumber)]
 }

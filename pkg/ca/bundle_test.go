@@ -121,7 +121,7 @@ func TestForeignBundle(t *testing.T) {
 		must(t, os.WriteFile(file, text, 0o600))
 		n := len(records(t, a))
 		_, err = a.Deliver(context.Background(), requests, ca.DeliverOptions{Dir: dir, Layout: ca.Files, Bundles: all})
-		if want := file + ": this authority did not write it, and it is not written over"; err == nil || err.Error() != want {
+		if want := file + ": exists already, and this authority did not write it"; err == nil || err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", name, err, want)
 		}
 		if now, err := os.ReadFile(file); err != nil || string(now) != string(text) || len(records(t, a)) != n {

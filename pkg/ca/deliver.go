@@ -3,6 +3,7 @@ package ca
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -41,10 +42,16 @@ type Plan struct {
 // PlanOptions say what to issue.
 type PlanOptions struct {
 	Renew bool // issue again what could be kept
+	// Force writes over what this authority did not write.
+	Force bool
 }
 
-// plan compares requests with what is held.
-func (a *Authority) plan(requests []Request, o PlanOptions, held func(i int) *Issued) (*Plan, error) {
+// plan compares requests with what is held. What is held and cannot be kept has a
+// reason why.
+func (a *Authority) plan(requests []Request, o PlanOptions, held func(i int) (had *Issued, why string)) (*Plan, error) {
+	if err := a.checkSigner(); err != nil { // what is kept needs it as well
+		return nil, err
+	}
 	revoked, err := a.revocations()
 	if err != nil {
 		return nil, err
@@ -53,11 +60,12 @@ func (a *Authority) plan(requests []Request, o PlanOptions, held func(i int) *Is
 	for i := range requests {
 		d := &p.Deliveries[i]
 		d.ID, d.Result = requests[i].ID.String(), New
-		had := held(i)
+		had, why := held(i)
 		if had == nil {
 			continue
 		}
-		if o.Renew || !a.Keep(had.Leaf(), &requests[i], revoked) {
+		d.Why = why
+		if o.Renew || why != "" || !a.Keep(had.Leaf(), &requests[i], revoked) {
 			d.Result = Renewed
 			continue
 		}
@@ -116,15 +124,16 @@ func (a *Authority) PlanFolders(requests []Request, o DeliverOptions) (*Plan, er
 	if err != nil {
 		return nil, err
 	}
-	if err := a.checkOurs(places, o); err != nil {
+	if err := a.checkOurs(requests, places, o); err != nil {
 		return nil, err
 	}
-	p, err := a.plan(requests, o.PlanOptions, func(i int) *Issued {
-		had, err := o.Layout.read(filepath.Join(o.Dir, places[i]), requests[i].ID, o.Password)
+	p, err := a.plan(requests, o.PlanOptions, func(i int) (*Issued, string) {
+		dir := filepath.Join(o.Dir, places[i])
+		had, err := o.Layout.read(dir, requests[i].ID, o.Password)
 		if err != nil {
-			return nil // whatever is there is no use
+			return nil, "" // whatever is there is no use
 		}
-		return had
+		return had, a.exposed(dir, o.Layout)
 	})
 	if err != nil {
 		return nil, err
@@ -146,34 +155,53 @@ func (a *Authority) Deliver(ctx context.Context, requests []Request, o DeliverOp
 	if err != nil {
 		return nil, err
 	}
-	all, err := a.issue(ctx, p)
+	n := p.changes()
+	if n == 0 {
+		return p.Deliveries, nil
+	}
+	w, err := newWriter(o.Dir, n, a.env.Step) // what cannot be written is not issued
 	if err != nil {
 		return nil, err
 	}
-	var places []string
-	var content [][]file
+	places, content, err := a.content(ctx, p, o)
+	if err != nil {
+		return nil, errors.Join(err, w.abandon())
+	}
+	return p.Deliveries, w.put(places, content)
+}
+
+// changes counts the folders that do not stay as they are.
+func (p *Plan) changes() int {
+	n := 0
+	for _, d := range p.Deliveries {
+		if d.Result != Kept {
+			n++
+		}
+	}
+	return n
+}
+
+// content issues, and gives the folders to write with their files.
+func (a *Authority) content(ctx context.Context, p *Plan, o DeliverOptions) (places []string, content [][]file, err error) {
+	all, err := a.issue(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
 	for i := range all {
 		if p.Deliveries[i].Result == Kept {
 			continue
 		}
 		files, err := o.files(i, &all[i])
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		place, err := filepath.Rel(o.Dir, p.Deliveries[i].Place)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		places, content = append(places, place), append(content, files)
 	}
-	if len(places) == 0 {
-		return p.Deliveries, nil
-	}
-	w, err := newWriter(o.Dir, len(places), a.env.Step)
-	if err != nil {
-		return nil, err
-	}
-	return p.Deliveries, w.put(places, content)
+	return places, content, nil
 }
 
 func (o *DeliverOptions) files(i int, issued *Issued) ([]file, error) {

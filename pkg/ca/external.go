@@ -3,6 +3,7 @@ package ca
 import (
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +37,12 @@ func (a *Authority) RequestIntermediate(algorithm certs.KeyAlgorithm) (*x509.Cer
 	key, err := a.readKey(a.pendingKey(), nil)
 	if err != nil {
 		return nil, err
+	}
+	if has := algorithmOf(key.Public()); algorithm != "" && algorithm != has {
+		return nil, &report.InputError{
+			Location: report.Location{File: a.dir}, Err: fmt.Errorf("a request is open for a key of the kind %s: %s is not asked for", has, algorithm),
+			Hint: "leave out --key-type to have that request again; what comes of it ends it: meshctl ca intermediate --signed FILE",
+		}
 	}
 	return a.mint().IntermediateRequest(key, a.state.TrustDomain, generation(a.state.Pending))
 }
@@ -99,6 +106,15 @@ func (a *Authority) TakeIntermediate(chain []*x509.Certificate) (*Step, []certs.
 	}
 	if certs.HasErrors(c.problems) {
 		return nil, nil, &RefusedError{c.problems}
+	}
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, above := range c.lineage.Path {
+		if _, gone := revoked[hexSerial(above.SerialNumber)]; gone {
+			return fault(fmt.Sprintf("%s is revoked", above.Subject), "have another signed")
+		}
 	}
 	step, err := a.adopt(c.lineage.Path)
 	return step, c.problems, err

@@ -81,12 +81,14 @@ type writer struct {
 	dir   string // of all folders
 	stage string
 	mode  os.FileMode // of files
+	made  []string    // directories that were not there, the innermost first
 }
 
 // newWriter makes a folder for what is not complete. What earlier ones left that
 // were stopped is removed: nothing else is in it.
 func newWriter(dir string, n int, step func(what, name string) error) (*writer, error) {
 	w := &writer{disk: &atomicfile.Disk{Step: step, Unsynced: n > fewFolders}, dir: dir, mode: fileMode}
+	w.made = missing(dir)
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, err
 	}
@@ -102,7 +104,32 @@ func newWriter(dir string, n int, step func(what, name string) error) (*writer, 
 		}
 	}
 	w.stage = filepath.Join(dir, fmt.Sprintf("%s%d", stagePrefix, os.Getpid()))
-	return w, w.disk.Mkdir(w.stage, dirMode)
+	err = w.disk.Mkdir(w.stage, dirMode)
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = fmt.Errorf("%s: nothing can be written there: %w", dir, path.Err)
+	}
+	return w, err
+}
+
+// missing are a directory and those above it that are not there.
+func missing(dir string) []string {
+	var all []string
+	for at := filepath.Clean(dir); ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(at); !errors.Is(err, os.ErrNotExist) || at == filepath.Dir(at) {
+			return all
+		}
+		all = append(all, at)
+	}
+}
+
+// abandon takes away what a writer made that has nothing to put.
+func (w *writer) abandon() error {
+	err := w.disk.RemoveAll(w.stage)
+	for _, dir := range w.made {
+		err = errors.Join(err, w.disk.Remove(dir))
+	}
+	return err
 }
 
 // put writes folders, by their names below the folder of all. Each appears, or

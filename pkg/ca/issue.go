@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/meshctl/meshctl/internal/workers"
@@ -53,7 +54,7 @@ func (a *Authority) Issue(ctx context.Context, requests []Request) ([]Issued, er
 	if err != nil {
 		return nil, err
 	}
-	if err := a.checkSigner(signer); err != nil {
+	if err := a.checkSigner(); err != nil {
 		return nil, err
 	}
 	all, records := make([]Issued, len(requests)), make([]Record, len(requests))
@@ -78,7 +79,10 @@ func (a *Authority) Issue(ctx context.Context, requests []Request) ([]Issued, er
 		}
 		seen[records[i].Serial] = true
 	}
-	return all, a.log.append(a.disk, a.env.Now(), a.env.Caller, records)
+	if err := a.record(records...); err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 func leafRecord(leaf *x509.Certificate, request *Request) Record {
@@ -146,10 +150,9 @@ func (a *Authority) checkDomains(requests []Request) error {
 }
 
 // checkSigner wants leaves of the signer to verify with the published bundle,
-// and the signer not to be revoked.
-func (a *Authority) checkSigner(signer *certs.Issuer) error {
-	revoked, err := a.revocations()
-	if err != nil {
+// and nothing above them to be revoked.
+func (a *Authority) checkSigner() error {
+	if err := a.checkRevoked(); err != nil {
 		return err
 	}
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
@@ -157,19 +160,38 @@ func (a *Authority) checkSigner(signer *certs.Issuer) error {
 		roots.AddCert(root)
 	}
 	for _, c := range a.between() {
-		if _, ok := revoked[hexSerial(c.SerialNumber)]; ok {
-			return &report.InputError{Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s is revoked", c.Subject), Hint: a.signerHint("")}
-		}
 		between.AddCert(c)
 	}
-	_, err = signer.Certificate().Verify(x509.VerifyOptions{
+	_, err := a.Signer().Verify(x509.VerifyOptions{
 		Roots: roots, Intermediates: between, CurrentTime: a.env.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
 	if err != nil {
 		return &report.InputError{
-			Location: report.Location{File: a.dir}, Err: fmt.Errorf("what %s signs cannot be verified: %w", signer.Certificate().Subject, err),
+			Location: report.Location{File: a.dir}, Err: fmt.Errorf("what %s signs cannot be verified: %w", a.Signer().Subject, err),
 			Hint: a.signerHint("; if the root has expired, with meshctl ca rotate root"),
 		}
+	}
+	return nil
+}
+
+// checkRevoked wants the signer and all that goes with it not to be revoked.
+func (a *Authority) checkRevoked() error {
+	revoked, err := a.revocations()
+	if err != nil {
+		return err
+	}
+	for _, c := range slices.Concat(a.above(a.state.Signer), a.certificates(a.state.Cross)) {
+		if _, gone := revoked[hexSerial(c.SerialNumber)]; !gone {
+			continue
+		}
+		hint := a.signerHint("")
+		if root := a.rootOf(a.state.Signer); c.Equal(a.certs[root]) {
+			hint = "change the root: meshctl ca rotate root"
+			if a.state.member(root).Key == "" {
+				hint = "import an authority below another root"
+			}
+		}
+		return &report.InputError{Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s is revoked", c.Subject), Hint: hint}
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func kubernetesName(s string) bool {
 }
 
 // PlanSecrets says what Secrets would do; before is the text of Secrets that were
-// written earlier.
+// written earlier; one that others wrote is ErrNotOurs.
 func (a *Authority) PlanSecrets(form SecretForm, requests []Request, before []byte, o PlanOptions) (*Plan, error) {
 	if err := a.checkDomains(requests); err != nil {
 		return nil, err
@@ -138,17 +138,20 @@ func (a *Authority) PlanSecrets(form SecretForm, requests []Request, before []by
 			return nil, fmt.Errorf("%s and %s would share the Secret %s", requests[at].ID, requests[i].ID, places[i])
 		}
 	}
+	if err := a.checkSecrets(before); err != nil && !o.Force {
+		return nil, err
+	}
 	had := readSecrets(before)
-	p, err := a.plan(requests, o, func(i int) *Issued {
+	p, err := a.plan(requests, o, func(i int) (*Issued, string) {
 		m, ok := had[places[i]]
 		if !ok {
-			return nil
+			return nil, ""
 		}
 		kept, err := m.issued(requests[i].ID)
 		if err != nil {
-			return nil // whatever is there is no use
+			return nil, "" // whatever is there is no use
 		}
-		return kept
+		return kept, ""
 	})
 	if err != nil {
 		return nil, err

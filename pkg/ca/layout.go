@@ -68,6 +68,18 @@ func (i *Issued) material() (material, error) {
 	return m, err
 }
 
+// secretName is the file with the key.
+func (l Layout) secretName() string {
+	return map[Layout]string{Files: keyFile, SPIFFE: spiffeFile, PKCS12: keyStoreFile, SDS: sdsFile}[l]
+}
+
+// names are those of an identity's files.
+func (l Layout) names(id certs.ID) []string {
+	return append([]string{l.secretName()}, map[Layout][]string{
+		Files: {chainFile, rootFile}, SPIFFE: {trustBundleFile(id)}, PKCS12: {trustStoreFile}, SDS: {sdsRootFile},
+	}[l]...)
+}
+
 // files are those of an identity.
 func (l Layout) files(i *Issued, password string) ([]file, error) {
 	m, err := i.material()

@@ -19,6 +19,9 @@ import (
 // Plugged is the authority's signer as istiod reads it: with its key, which
 // istiod needs (CA-24).
 func (a *Authority) Plugged() (certs.Bundle, error) {
+	if err := a.checkRevoked(); err != nil {
+		return certs.Bundle{}, err
+	}
 	signer, err := a.issuer(a.state.Signer, nil)
 	if err != nil {
 		return certs.Bundle{}, err

@@ -44,6 +44,9 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
 	found, err := a.find(t)
 	if err != nil {
 		return nil, err
@@ -60,9 +63,16 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 		records = append(records, r)
 	}
 	if len(records) == 0 {
-		return nil, &report.InputError{Location: report.Location{File: a.log.file}, Err: fmt.Errorf("%s is revoked already", t)}
+		first := revoked[found[0].Serial]
+		return nil, &report.InputError{
+			Location: report.Location{File: a.log.file}, Err: fmt.Errorf("%s is revoked already, for the reason %s, since %s", t, first.Reason, stamp(first.Time)),
+			Hint: "a revocation stays as it is, its reason too; nothing is to be done",
+		}
 	}
-	return records, a.log.append(a.disk, a.env.Now(), a.env.Caller, records)
+	if err := a.record(records...); err != nil {
+		return nil, err
+	}
+	return records, nil
 }
 
 // revocable refuses authorities that only somebody else can revoke: the one whose
@@ -70,10 +80,29 @@ func (a *Authority) Revoke(t Target, reason string) ([]Record, error) {
 func (a *Authority) revocable(found []Record) error {
 	for _, r := range found {
 		for _, m := range a.state.Members {
+			if c := a.certs[m.Name]; m.Issuer == "" && m.Key != "" && hexSerial(c.SerialNumber) == r.Serial {
+				return &report.InputError{
+					Location: report.Location{File: a.dir}, Err: fmt.Errorf("%s (%s) is a root: who trusts it asks no list about it", m.Name, c.Subject),
+					Hint: "have another root trusted in its place: meshctl ca rotate root",
+				}
+			}
 			if r.Event == IssuedAuthority && m.Key == "" && r.Issuer == hex.EncodeToString(a.certs[m.Name].SubjectKeyId) {
 				return a.elsewhere(m.Name, fmt.Sprintf("%s cannot be revoked here", r.Subject), "let whoever has the key revoke it, and give the list to meshctl ca crl --with FILE")
 			}
 		}
+	}
+	return nil
+}
+
+// check wants it to be well-formed, so that a slip is not taken for a certificate
+// that is unknown.
+func (t Target) check() error {
+	if t.ID != "" {
+		_, err := certs.ParseID(t.ID)
+		return err
+	}
+	if serial := normalSerial(t.Serial); serial == "" || strings.Trim(serial, "0123456789abcdef") != "" {
+		return fmt.Errorf("serial number %q: expected digits in hex, with or without colons", t.Serial)
 	}
 	return nil
 }
@@ -118,10 +147,13 @@ func normalSerial(s string) string {
 // DefaultCRLTTL is how long a CRL counts.
 const DefaultCRLTTL = 7 * 24 * time.Hour
 
+// leastTTL is that of a CRL: its times are whole seconds.
+const leastTTL = time.Second
+
 // CRLOptions say what lists to write.
 type CRLOptions struct {
 	Passphrase []byte        // of the root's key; nil if it is not encrypted
-	TTL        time.Duration // 0 is DefaultCRLTTL
+	TTL        time.Duration // 0 is DefaultCRLTTL; none counts longer than its issuer
 	// Given are the lists of authorities whose keys are elsewhere.
 	Given []*x509.RevocationList
 }
@@ -132,18 +164,25 @@ func (a *Authority) CRLs(o CRLOptions) ([]*x509.RevocationList, error) {
 	if err := a.writable(); err != nil {
 		return nil, err
 	}
-	if o.TTL <= 0 {
+	if o.TTL == 0 {
 		o.TTL = DefaultCRLTTL
+	}
+	if o.TTL < leastTTL {
+		return nil, fmt.Errorf("a revocation list that counts for %s: at least %s are needed", o.TTL, leastTTL)
+	}
+	if err := a.checkGiven(o.Given); err != nil {
+		return nil, err
 	}
 	entries, number, err := a.entries()
 	if err != nil {
 		return nil, err
 	}
-	number++
-	mint, now := a.mint(), a.env.Now()
-	if err := a.checkGiven(o.Given); err != nil {
+	told, err := a.told(o.Given)
+	if err != nil {
 		return nil, err
 	}
+	number++
+	mint, now := a.mint(), a.env.Now()
 	var lists []*x509.RevocationList
 	for i := range a.state.Members {
 		m := &a.state.Members[i]
@@ -166,14 +205,24 @@ func (a *Authority) CRLs(o CRLOptions) ([]*x509.RevocationList, error) {
 		if c.KeyUsage&x509.KeyUsageCRLSign == 0 {
 			return nil, a.noCRLSign(m)
 		}
-		list, err := mint.CRL(issuer, big.NewInt(number), entries[hex.EncodeToString(c.SubjectKeyId)], now.Add(o.TTL))
+		list, err := mint.CRL(issuer, big.NewInt(number), entries[hex.EncodeToString(c.SubjectKeyId)], earlier(now.Add(o.TTL), c.NotAfter))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", m.Name, err)
 		}
 		lists = append(lists, list)
 	}
 	record := Record{Event: IssuedCRL, Number: number, NotBefore: now, NotAfter: now.Add(o.TTL), By: "local"}
-	return lists, a.log.append(a.disk, now, a.env.Caller, []Record{record})
+	if err := a.record(append(told, record)...); err != nil {
+		return nil, err
+	}
+	return lists, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // noCRLSign is an authority that was made without the right to have a list
@@ -242,12 +291,60 @@ func (a *Authority) entries() (map[string][]x509.RevocationListEntry, int64, err
 	return all, number, nil
 }
 
-// Breaks lists the leaves that have not expired and that peers with today's CRLs
-// refuse: those that are revoked, and those of authorities that are (CA-29).
-func (a *Authority) Breaks() ([]Record, error) {
+// told are records of what the lists of others revoke of this authority's own
+// certificates, and the log does not have yet.
+func (a *Authority) told(given []*x509.RevocationList) ([]Record, error) {
 	revoked, err := a.revocations()
 	if err != nil {
 		return nil, err
+	}
+	var records []Record
+	for _, list := range given {
+		for _, m := range a.state.Members {
+			c := a.certs[m.Name]
+			serial := hexSerial(c.SerialNumber)
+			issuer := c
+			if m.Issuer != "" {
+				issuer = a.certs[m.Issuer]
+			}
+			entry := entryOf(list, c)
+			if _, already := revoked[serial]; already || entry == nil || !signedBy(list, issuer) {
+				continue
+			}
+			r := certificateRecord(c, Revoked)
+			r.Issuer, r.Reason, r.By = hex.EncodeToString(issuer.SubjectKeyId), reasonName(entry.ReasonCode), "crl"
+			records = append(records, r)
+			revoked[serial] = r
+		}
+	}
+	return records, nil
+}
+
+func entryOf(list *x509.RevocationList, c *x509.Certificate) *x509.RevocationListEntry {
+	at := slices.IndexFunc(list.RevokedCertificateEntries, func(e x509.RevocationListEntry) bool { return e.SerialNumber.Cmp(c.SerialNumber) == 0 })
+	if at < 0 {
+		return nil
+	}
+	return &list.RevokedCertificateEntries[at]
+}
+
+// Breaks lists the leaves that have not expired and that peers with today's CRLs
+// refuse: those that are revoked, and those of authorities that are (CA-29), be it
+// by the given lists of others.
+func (a *Authority) Breaks(given ...*x509.RevocationList) ([]Record, error) {
+	if err := a.checkGiven(given); err != nil {
+		return nil, err
+	}
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, err
+	}
+	told, err := a.told(given)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range told {
+		revoked[r.Serial] = r
 	}
 	gone := map[string]string{} // reasons, by key identifier
 	for _, m := range a.state.Members {
@@ -293,26 +390,6 @@ func (a *Authority) Records(since time.Time) ([]Record, error) {
 		}
 	}
 	return all, nil
-}
-
-// VerifyLog follows the hashes of the log, and tells how many records it has.
-func (a *Authority) VerifyLog() (uint64, error) {
-	if err := a.log.verify(a.state.Log); err != nil {
-		return 0, err
-	}
-	known := map[string]bool{}
-	for r, err := range a.log.records() {
-		if err != nil {
-			return 0, err
-		}
-		known[r.Serial] = known[r.Serial] || r.Event == IssuedAuthority
-	}
-	for name, c := range a.certs {
-		if !known[hexSerial(c.SerialNumber)] {
-			return 0, a.log.fault(0, fmt.Errorf("it lacks the authority %s", name))
-		}
-	}
-	return a.log.last.Seq, nil
 }
 
 // LeafID is the identity of a certificate, for whoever wants to revoke it.

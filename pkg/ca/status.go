@@ -26,8 +26,45 @@ type MemberStatus struct {
 	Key      string    `json:"key"` // SHA-256 of the public key, in hex
 	NotAfter time.Time `json:"notAfter"`
 	Roles    []string  `json:"roles"`
+	// State is whether it can be used.
+	State State `json:"state"`
 	// Secret is where its key is: encrypted, clear or elsewhere.
 	Secret string `json:"secret"`
+}
+
+// State is whether an authority can be used.
+type State string
+
+// The states. Revocation counts before time.
+const (
+	Good          State = "good"
+	EndsSoon      State = "ends soon" // in less than 30 days
+	Expired       State = "expired"   // it, or one above it
+	RevokedState  State = "revoked"
+	IssuerRevoked State = "issuer revoked"
+)
+
+// stateOf is that of a member, given all revocations.
+func (a *Authority) stateOf(name string, revoked map[string]Record) State {
+	const early = 30 * 24 * time.Hour
+	chain := a.above(name)
+	for i, c := range chain {
+		switch _, gone := revoked[hexSerial(c.SerialNumber)]; {
+		case gone && i == 0:
+			return RevokedState
+		case gone:
+			return IssuerRevoked
+		}
+	}
+	for _, c := range chain {
+		if a.env.Now().After(c.NotAfter) {
+			return Expired
+		}
+	}
+	if chain[0].NotAfter.Sub(a.env.Now()) < early {
+		return EndsSoon
+	}
+	return Good
 }
 
 // Status reads it from the state and the log.
@@ -40,6 +77,10 @@ func (a *Authority) Status() (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, err
+	}
 	s := &Status{
 		TrustDomain: a.state.TrustDomain, Stage: a.Stage(), Sequence: a.state.Sequence,
 		Live: len(live), Revoked: len(broken), Records: a.log.last.Seq,
@@ -49,7 +90,7 @@ func (a *Authority) Status() (*Status, error) {
 		c := a.certs[m.Name]
 		s.Authorities = append(s.Authorities, MemberStatus{
 			Name: m.Name, Subject: c.Subject.String(), Serial: hexSerial(c.SerialNumber), Key: KeyHash(c),
-			NotAfter: c.NotAfter, Roles: a.roles(m), Secret: m.secret(),
+			NotAfter: c.NotAfter, Roles: a.roles(m), State: a.stateOf(m.Name, revoked), Secret: m.secret(),
 		})
 	}
 	return s, nil
@@ -87,16 +128,23 @@ func (a *Authority) NeedsPassphrase() bool {
 	return slices.ContainsFunc(a.state.Members, func(m member) bool { return !m.Retired && m.encrypted() })
 }
 
-// Warnings tell of authorities that end soon, at a time.
-func (a *Authority) Warnings() []string {
-	const early = 30 * 24 * time.Hour
+// Warnings tell of authorities that end soon or cannot be used any more.
+func (a *Authority) Warnings() ([]string, error) {
+	revoked, err := a.revocations()
+	if err != nil {
+		return nil, err
+	}
+	say := map[State]string{
+		EndsSoon: "it ends soon, and so do all leaves below it", Expired: "it has expired, and peers refuse all below it",
+		RevokedState: "it is revoked, and peers that know of it refuse all below it", IssuerRevoked: "what is above it is revoked, and peers that know of it refuse all below it",
+	}
 	var all []string
 	for i := range a.state.Members {
 		m := &a.state.Members[i]
-		if left := a.certs[m.Name].NotAfter.Sub(a.env.Now()); !m.Retired && left < early {
+		if text := say[a.stateOf(m.Name, revoked)]; !m.Retired && text != "" {
 			place := report.Location{File: a.dir}
-			all = append(all, place.String()+": "+a.describe(m.Name)+": it ends soon, and so do all leaves below it")
+			all = append(all, place.String()+": "+a.describe(m.Name)+": "+text)
 		}
 	}
-	return all
+	return all, nil
 }
