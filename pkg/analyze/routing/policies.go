@@ -83,7 +83,12 @@ func unknownNamespaces(p *analyze.Pass) {
 						if near := nearest(pattern, known); near != "" {
 							hint = "; did you mean " + near + "?"
 						}
-						p.Report(a.Object, within(at, field, fmt.Sprint(k)), "no namespace is %q: the value matches no request%s", pattern, hint)
+						where, unless := "no namespace is", ""
+						if !p.Complete {
+							where, unless = "no namespace in the files is", "unless it is kept elsewhere, "
+						}
+						r := p.Report(a.Object, within(at, field, fmt.Sprint(k)), "%s %q: %sthe value matches no request%s", where, pattern, unless, hint)
+						hintUnless(p, r, hint != "")
 					}
 				}
 			}
