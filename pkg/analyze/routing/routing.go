@@ -62,6 +62,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0332", Slug: "route-reference-missing", Severity: report.Error, Confidence: needs, Check: routeReferences},
 		{Code: "MSH0333", Slug: "route-without-grant", Severity: report.Error, Confidence: needs},
 		{Code: "MSH0334", Slug: "destinationrule-lost", Severity: report.Warning, Confidence: certain, Check: lostPolicies},
+		{Code: "MSH0335", Slug: "gateway-certificate-of-other-hosts", Severity: report.Warning, Confidence: certain},
 	}
 }
 
