@@ -73,10 +73,10 @@ func (c *selectorCheck) check(o *mesh.Object, labels map[string]string) {
 	}
 	path := []string{"spec", "selector", "matchLabels"}
 	switch {
+	case o.Kind == "AuthorizationPolicy": // IST0127 tells of them
 	case elsewhere != nil:
 		c.ReportCode("MSH0128", o, path, "the selector selects nothing in namespace %s, and something in %s: policies apply to their own namespace", o.Namespace, elsewhere.Namespace).
 			Because(elsewhere.Object, nil, "has these labels")
-	case o.Kind == "AuthorizationPolicy":
 	case everywhere:
 		c.Report(o, path, "the selector selects no workload of the mesh: the policy does nothing")
 	case c.Complete || c.pairs[o.Namespace] != nil:

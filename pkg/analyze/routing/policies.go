@@ -46,7 +46,13 @@ func policiesWithoutWorkloads(p *analyze.Pass) {
 			hintUnless(p, p.Report(a.Object, []string{"spec"}, "%s has no workloads: nothing enforces it", where), false)
 			continue
 		}
-		r := p.Report(a.Object, []string{"spec", "selector", "matchLabels"}, "selector %s selects no workload of %s: nothing enforces it%s", selectorText(selector), where, x.nearSelector(namespace, selector))
+		path := []string{"spec", "selector", "matchLabels"}
+		if elsewhere := x.in("", selector); namespace != "" && len(elsewhere) > 0 {
+			p.Report(a.Object, path, "selector %s selects no workload of %s: nothing enforces it; namespace %s has such workloads, and a policy is for its own namespace", selectorText(selector), where, elsewhere[0].Namespace).
+				Because(elsewhere[0].Object, nil, "has these labels")
+			continue
+		}
+		r := p.Report(a.Object, path, "selector %s selects no workload of %s: nothing enforces it%s", selectorText(selector), where, x.nearSelector(namespace, selector))
 		hintUnless(p, r, len(x.in(namespace, nil)) > 0)
 	}
 }

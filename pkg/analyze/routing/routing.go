@@ -63,6 +63,8 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0333", Slug: "route-without-grant", Severity: report.Error, Confidence: needs},
 		{Code: "MSH0334", Slug: "destinationrule-lost", Severity: report.Warning, Confidence: certain, Check: lostPolicies},
 		{Code: "MSH0335", Slug: "gateway-certificate-of-other-hosts", Severity: report.Warning, Confidence: certain},
+		{Code: "MSH0336", Slug: "sidecar-egress-namespace", Severity: report.Warning, Confidence: needs, Check: egressNamespaces},
+		{Code: "MSH0337", Slug: "serviceentry-without-endpoints", Severity: report.Warning, Confidence: certain, Check: entriesWithoutEndpoints},
 	}
 }
 
