@@ -27,7 +27,7 @@ func routeReferences(p *analyze.Pass) {
 			if ofGateway && b.Namespace != r.Namespace && !grants.allow(r, b) {
 				report := p.ReportCode("MSH0333", r.Object, within(b.path, "namespace"), "no ReferenceGrant of namespace %s lets a %s of namespace %s lead to Service %s: requests get 500",
 					b.Namespace, r.Kind, r.Namespace, b.Name)
-				hintUnless(p, report, hosts(p).namespaces[b.Namespace][b.Name] && !p.Complete || grants[b.Namespace] != nil)
+				hintUnless(p, report, hosts(p).namespaces[b.Namespace][b.Name] || grants[b.Namespace] != nil)
 			}
 		}
 	}
@@ -35,29 +35,34 @@ func routeReferences(p *analyze.Pass) {
 
 // routeParent looks for what a route hangs at.
 func routeParent(p *analyze.Pass, r backendRoute, parent routeRef) {
-	known, spoken := false, false
-	names := map[string]bool{}
+	var names map[string]bool // of those that there are
+	spoken := false
 	switch {
+	case parent.Name == "":
+		return
 	case parent.is(gatewayAPI, "Gateway"):
 		x := gatewaysByName(p).kubernetes
-		known, spoken = x[parent.Namespace+"/"+parent.Name] != nil, len(x) > 0
+		if x[parent.Namespace+"/"+parent.Name] != nil {
+			return
+		}
+		names, spoken = map[string]bool{}, len(x) > 0
 		for _, g := range x {
-			names[g.Name] = names[g.Name] || g.Namespace == parent.Namespace
+			names[g.Name] = true
 		}
 	case parent.is("", "Service"):
 		names = hosts(p).namespaces[parent.Namespace]
-		known, spoken = names[parent.Name], names != nil
+		spoken = names != nil
+		if names[parent.Name] {
+			return
+		}
 	default:
 		return // of a kind that is no matter of these files
 	}
-	if known || parent.Name == "" {
-		return
-	}
 	hint := ""
-	if near := nearest(parent.Name, names); near != "" {
+	if names[parent.Name] {
+		hint = "; one of the name is in another namespace: say which with namespace"
+	} else if near := nearest(parent.Name, names); near != "" {
 		hint = "; did you mean " + near + "?"
-	} else if _, elsewhere := names[parent.Name]; elsewhere {
-		hint = "; one of the name is in another namespace: name it in namespace"
 	}
 	hintUnless(p, p.Report(r.Object, within(parent.path, "name"), "there is no %s %s/%s: the route takes nothing of it%s", parent.Kind, parent.Namespace, parent.Name, hint), spoken)
 }
