@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -23,6 +24,8 @@ func TestTLSOfDestinationRules(t *testing.T) {
 		{"a credential for gateways", "", rule("tls: {mode: SIMPLE, credentialName: c}", ""), []string{level}},
 		{"a credential for an egress gateway", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + egress("shop/g"), nil},
 		{"a credential for an egress gateway, at a port", "", rule("portLevelSettings: [{port: {number: 443}, tls: {mode: MUTUAL, credentialName: c}}]", "") + egress("shop/g"), nil},
+		{"a credential for an egress gateway and sidecars", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + egress("shop/g, mesh"), []string{level}},
+		{"a credential for an egress gateway that sidecars call", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + strings.Replace(egress("shop/g, mesh"), "{route:", "{match: [{gateways: [shop/g]}], route:", 1), nil},
 		{"no credential for an egress gateway", "", rule("tls: {mode: SIMPLE}", "") + egress("shop/g"), []string{level}},
 		{"a credential for routes of sidecars", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + egress("mesh"), []string{level}},
 		{"a credential for a Gateway of Kubernetes", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + "\n---\nHTTPRoute r shop\nspec: {parentRefs: [{name: g}], rules: [{backendRefs: [{group: networking.istio.io, kind: Hostname, name: x.example.com, port: 443}]}]}\n---\nKubernetesGateway g shop\nspec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}", nil},

@@ -2,7 +2,8 @@ package routing
 
 import (
 	"fmt"
-	"slices"
+	"maps"
+	"strconv"
 
 	api "istio.io/api/networking/v1alpha3"
 
@@ -24,14 +25,19 @@ func serverVerification(p *analyze.Pass) {
 	}
 }
 
-// routedByGateways are the hosts that routes of gateways lead to: the proxies of
-// gateways read Secrets.
+// routedByGateways are the hosts that routes of gateways lead to, and no route of
+// sidecars: the proxies of gateways read Secrets.
 func routedByGateways(p *analyze.Pass) map[string]bool {
-	hosts := map[string]bool{}
+	hosts, direct := map[string]bool{}, map[string]bool{}
 	for _, v := range virtualServices(p) {
-		if slices.ContainsFunc(v.Spec.Gateways, func(name string) bool { return name != mesh.MeshGateway }) {
-			for _, d := range destinationsOf(v) {
-				hosts[p.FullHost(d.Host, v.Namespace)] = true
+		for _, d := range destinationsOf(v) {
+			host := p.FullHost(d.Host, v.Namespace)
+			for _, name := range gatewaysOf(v, d) {
+				if name == mesh.MeshGateway {
+					direct[host] = true
+				} else {
+					hosts[host] = true
+				}
 			}
 		}
 	}
@@ -40,7 +46,52 @@ func routedByGateways(p *analyze.Pass) map[string]bool {
 			hosts[b.host(p)] = true
 		}
 	}
+	maps.DeleteFunc(hosts, func(host string, _ bool) bool { return direct[host] })
 	return hosts
+}
+
+// gatewaysOf are the gateways whose requests a destination gets: those of the
+// matches of its route, or else of the VirtualService.
+func gatewaysOf(v *mesh.VirtualService, d destination) []string {
+	own := v.Spec.Gateways
+	if len(own) == 0 {
+		own = []string{mesh.MeshGateway}
+	}
+	var all []string
+	for _, m := range matchesOf(v, d) {
+		if len(m.GetGateways()) == 0 {
+			return own
+		}
+		all = append(all, m.GetGateways()...)
+	}
+	if all == nil {
+		return own
+	}
+	return all
+}
+
+// matchesOf are the matches of a destination's route.
+func matchesOf(v *mesh.VirtualService, d destination) []source {
+	number, err := strconv.Atoi(d.path[2])
+	if err != nil {
+		return nil // a path is kind and number
+	}
+	var matches []source
+	switch d.path[1] {
+	case "http":
+		for _, m := range v.Spec.Http[number].Match {
+			matches = append(matches, m)
+		}
+	case "tls":
+		for _, m := range v.Spec.Tls[number].Match {
+			matches = append(matches, m)
+		}
+	case "tcp":
+		for _, m := range v.Spec.Tcp[number].Match {
+			matches = append(matches, m)
+		}
+	}
+	return matches
 }
 
 // tlsCheck looks at the TLS settings of a rule.
