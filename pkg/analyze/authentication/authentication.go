@@ -38,6 +38,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0220", Slug: "token-locations-differ", Severity: report.Warning, Confidence: certain},
 		{Code: "MSH0222", Slug: "cacerts-broken", Severity: report.Error, Confidence: certain, Check: secrets},
 		{Code: "MSH0223", Slug: "certificate-broken", Severity: report.Error, Confidence: certain},
+		{Code: "MSH0224", Slug: "issuer-without-keys", Severity: report.Error, Confidence: certain, Check: undiscovered},
 		{Code: "MSH0221", Slug: "token-header-condition", Severity: report.Warning, Confidence: certain, Check: consumedHeaders},
 	}
 }

@@ -40,11 +40,20 @@ func secrets(p *analyze.Pass) {
 		switch {
 		case o.Name == pluggedSecret:
 			plugged(p, o, part, where)
+			misplaced(p, o)
 		case part("tls.crt") != nil && part("tls.key") != nil:
 			served(p, o, "tls.crt", "tls.key", part, where)
 		case part("cert-chain.pem") != nil && part("key.pem") != nil:
 			served(p, o, "cert-chain.pem", "key.pem", part, where)
 		}
+	}
+}
+
+// misplaced finds an authority in a namespace that is nearly the mesh's root:
+// istiod reads the Secret of its own namespace.
+func misplaced(p *analyze.Pass, o *mesh.Object) {
+	if root := p.RootNamespace(); o.Namespace != root && mesh.Nearest(o.Namespace, []string{root}) == root {
+		p.Report(o, []string{"metadata", "namespace"}, "istiod reads Secret %s of its own namespace, and nobody reads this one: did you mean namespace %s?", o.Name, root).As(report.Warning)
 	}
 }
 

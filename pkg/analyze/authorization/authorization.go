@@ -55,6 +55,7 @@ func Rules() []analyze.Rule {
 		{Code: "MSH0137", Slug: "header-rule-line-split", Severity: report.Warning, Confidence: certain},
 		{Code: "MSH0138", Slug: "tcp-deny-after-banner", Severity: report.Info, Confidence: certain, Strict: true, Check: banners},
 		{Code: "MSH0140", Slug: "target-without-waypoint", Severity: report.Error, Confidence: inventory, Check: unenforced},
+		{Code: "MSH0141", Slug: "value-never-matches", Severity: report.Error, Confidence: certain},
 	}
 }
 

@@ -58,6 +58,12 @@ func TestFound(t *testing.T) {
 		"a selector of the root namespace that nothing has":                   {object("PeerAuthentication", "istio-system", "p", "{selector: {matchLabels: {app: nothing}}, mtls: {mode: STRICT}}"), "MSH0127", "of the mesh"},
 		"a label that is nearly one":                                          {object("PeerAuthentication", "shop", "p", "{selector: {matchLabels: {app: ordres}}, mtls: {mode: STRICT}}"), "MSH0127", "app=orders"},
 		"a target of tokens that is not there":                                {"apiVersion: v1\nkind: Service\nmetadata: {name: other, namespace: shop}\n---\n" + object("RequestAuthentication", "shop", "r", "{targetRefs: [{kind: Service, name: othr}]}"), "MSH0129", "othr"},
+		"a provider that is not there (AP-60)":                                {object("AuthorizationPolicy", "shop", "a", "{action: CUSTOM, provider: {name: nope}, rules: [{}]}"), "MSH0131", "it has none that can"},
+		"a provider that only counts (AP-60)":                                 {object("AuthorizationPolicy", "shop", "a", "{action: CUSTOM, provider: {name: prometheus}, rules: [{}]}"), "MSH0131", `"prometheus" does not decide`},
+		"a principal with a blank":                                            {access("principals: ['cluster.local/ns/edge/sa/gate ']"), "MSH0141", "has a blank"},
+		"a namespace with a blank":                                            {access("namespaces: [' edge']"), "MSH0141", "has a blank"},
+		"a host with a scheme":                                                {rule("ALLOW", "{to: [{operation: {hosts: ['https://a.example'], ports: ['8080']}}]}"), "MSH0141", "without a scheme"},
+		"a host with a path":                                                  {rule("DENY", "{to: [{operation: {hosts: [a.example/b], ports: ['8080']}}]}"), "MSH0141", "a path"},
 		"a trust domain of nobody":                                            {rule("ALLOW", "{from: [{source: {trustDomains: [other.example]}}]}"), "MSH0117", "other.example"},
 	} {
 		all := findings(t, tt.text, "trustDomain: prod.example\n", true)

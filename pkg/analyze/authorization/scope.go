@@ -73,10 +73,10 @@ func (c *selectorCheck) check(o *mesh.Object, labels map[string]string) {
 	}
 	path := []string{"spec", "selector", "matchLabels"}
 	switch {
+	case o.Kind == "AuthorizationPolicy": // IST0127 tells of them
 	case elsewhere != nil:
 		c.ReportCode("MSH0128", o, path, "the selector selects nothing in namespace %s, and something in %s: policies apply to their own namespace", o.Namespace, elsewhere.Namespace).
 			Because(elsewhere.Object, nil, "has these labels")
-	case o.Kind == "AuthorizationPolicy":
 	case everywhere:
 		c.Report(o, path, "the selector selects no workload of the mesh: the policy does nothing")
 	case c.Complete || c.pairs[o.Namespace] != nil:
@@ -164,7 +164,12 @@ func providers(p *analyze.Pass) {
 		return
 	}
 	var known []string
+	others := map[string]bool{}
 	for _, e := range p.Config.GetExtensionProviders() {
+		if e.GetEnvoyExtAuthzHttp() == nil && e.GetEnvoyExtAuthzGrpc() == nil {
+			others[e.GetName()] = true
+			continue
+		}
 		known = append(known, e.GetName())
 	}
 	for _, r := range policies(p.Inventory) {
@@ -172,11 +177,15 @@ func providers(p *analyze.Pass) {
 		if r.Spec.Action != custom || name == "" || slices.Contains(known, name) {
 			continue
 		}
-		hint := "it has none"
+		hint := "it has none that can: add one of envoyExtAuthzHttp or envoyExtAuthzGrpc"
 		if len(known) > 0 {
 			hint = mesh.DidYouMean(name, known)
 		}
-		p.Report(r.Object, []string{"spec", "provider", "name"}, "the mesh config has no extension provider %q, and what the rules match is denied; %s", name, hint)
+		problem := fmt.Sprintf("the mesh config has no extension provider %q that decides about requests", name)
+		if others[name] {
+			problem = fmt.Sprintf("the extension provider %q does not decide about requests", name)
+		}
+		p.Report(r.Object, []string{"spec", "provider", "name"}, "%s, and what the rules match is denied; %s", problem, hint)
 	}
 }
 

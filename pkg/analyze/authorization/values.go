@@ -17,6 +17,9 @@ func values(p *analyze.Pass) {
 		for _, f := range fields(r) {
 			for i, value := range f.values {
 				v := spot{p, r, f, i, value}
+				if v.never() {
+					continue
+				}
 				switch f.name {
 				case "paths":
 					v.path()

@@ -56,5 +56,7 @@ func Rules() []analyze.Rule {
 		{Code: "IST0175", Slug: "jwks-fetch-unrestricted", Severity: report.Warning, Confidence: certain, Check: fetchedKeys},
 		{Code: "IST0176", Slug: "gateway-api-too-old", Severity: report.Warning, Confidence: certain, Check: gatewayDefinitions},
 		{Code: "MSH0322", Slug: "injection-value", Severity: report.Warning, Confidence: certain, Check: injectionValues},
+		{Code: "MSH0330", Slug: "target-port-unknown", Severity: report.Error, Confidence: certain, Check: targetPorts},
+		{Code: "MSH0331", Slug: "refused-port", Severity: report.Error, Confidence: certain, Check: refusedPorts},
 	}
 }

@@ -34,7 +34,11 @@ type container struct {
 	Name            string          `json:"name"`
 	Image           string          `json:"image"`
 	SecurityContext securityContext `json:"securityContext"`
-	Env             []struct {
+	Ports           []struct {
+		Name          string `json:"name"`
+		ContainerPort int64  `json:"containerPort"`
+	} `json:"ports"`
+	Env []struct {
 		Name      string `json:"name"`
 		Value     string `json:"value"`
 		ValueFrom any    `json:"valueFrom"`

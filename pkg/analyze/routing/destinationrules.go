@@ -4,53 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	api "istio.io/api/networking/v1alpha3"
-
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/mesh"
 )
-
-// serverVerification finds DestinationRules that begin TLS without saying whose
-// certificates they trust.
-func serverVerification(p *analyze.Pass) {
-	for _, r := range destinationRules(p) {
-		selects := r.Spec.WorkloadSelector != nil
-		path := []string{"spec", "trafficPolicy"}
-		if t := r.Spec.GetTrafficPolicy().GetTls(); trustsAnyone(t, selects) {
-			p.Report(r.Object, within(path, "tls"), "TLS mode %s without caCertificates: %s", t.Mode, anyone(t, selects))
-		}
-		ports(p, r, r.Spec.GetTrafficPolicy(), path, selects)
-		for i, s := range r.Spec.Subsets {
-			path := []string{"spec", "subsets", fmt.Sprint(i), "trafficPolicy"}
-			if t := s.GetTrafficPolicy().GetTls(); trustsAnyone(t, selects) {
-				p.Report(r.Object, within(path, "tls"), "TLS mode %s of subset %s without caCertificates: %s", t.Mode, s.Name, anyone(t, selects))
-			}
-			ports(p, r, s.GetTrafficPolicy(), path, selects)
-		}
-	}
-}
-
-func ports(p *analyze.Pass, r *mesh.DestinationRule, policy *api.TrafficPolicy, path []string, selects bool) {
-	for i, setting := range policy.GetPortLevelSettings() {
-		if t := setting.Tls; trustsAnyone(t, selects) {
-			p.ReportCode("IST0129", r.Object, within(path, "portLevelSettings", fmt.Sprint(i), "tls"), "TLS mode %s of port %d without caCertificates: %s", t.Mode, setting.GetPort().GetNumber(), anyone(t, selects))
-		}
-	}
-}
-
-// trustsAnyone tells whether settings begin TLS without naming an authority. A
-// credential has one; sidecars read it only if the rule selects them.
-func trustsAnyone(t *api.ClientTLSSettings, selects bool) bool {
-	begins := t.GetMode() == api.ClientTLSSettings_SIMPLE || t.GetMode() == api.ClientTLSSettings_MUTUAL
-	return begins && t.CaCertificates == "" && (t.CredentialName == "" || !selects)
-}
-
-func anyone(t *api.ClientTLSSettings, selects bool) string {
-	if t.CredentialName != "" && !selects {
-		return "the sidecars read credentialName only if the rule has a workloadSelector, so the server may be anybody with a certificate of a public authority, or anybody at all"
-	}
-	return "the server may be anybody with a certificate of a public authority, or anybody at all in old releases"
-}
 
 // subsets finds DestinationRules of hosts that there are not, and subsets that
 // no endpoint of their host is in.

@@ -19,19 +19,27 @@ import (
 type secrets struct {
 	objects map[string]*mesh.Object // by "namespace/name"
 	made    map[string]bool         // those that another object makes in the cluster
+	// certificates are what makes some of them, and the names that are asked for.
+	certificates map[string]certificate
+}
+
+type certificate struct {
+	object *mesh.Object
+	names  []string
 }
 
 // secretsOf finds the Secrets, and those that controllers make: a Certificate of
 // cert-manager's, an ExternalSecret, a SealedSecret.
 func secretsOf(p *analyze.Pass) *secrets {
-	x := &secrets{objects: map[string]*mesh.Object{}, made: map[string]bool{}}
+	x := &secrets{objects: map[string]*mesh.Object{}, made: map[string]bool{}, certificates: map[string]certificate{}}
 	for _, o := range p.Kind("", "Secret") {
 		x.objects[o.Namespace+"/"+o.Name] = o
 	}
 	for _, o := range p.Objects {
 		var maker struct {
 			Spec struct {
-				SecretName string `json:"secretName"`
+				SecretName string   `json:"secretName"`
+				Names      []string `json:"dnsNames"`
 				Target     struct {
 					Name string `json:"name"`
 				} `json:"target"`
@@ -40,7 +48,9 @@ func secretsOf(p *analyze.Pass) *secrets {
 		switch analyze.Group(o) + "/" + o.Kind {
 		case "cert-manager.io/Certificate":
 			if o.Decode(&maker) == nil {
-				x.made[o.Namespace+"/"+maker.Spec.SecretName] = true
+				full := o.Namespace + "/" + maker.Spec.SecretName
+				x.made[full] = true
+				x.certificates[full] = certificate{o, maker.Spec.Names}
 			}
 		case "external-secrets.io/ExternalSecret":
 			name := o.Name
@@ -66,9 +76,12 @@ func gatewaySecrets(p *analyze.Pass) {
 		}
 		for i, server := range g.Spec.Servers {
 			path := []string{"spec", "servers", fmt.Sprint(i), "tls"}
-			for _, c := range credentialsOf(server.GetTls(), path) {
+			credentials := credentialsOf(server.GetTls(), path)
+			for _, c := range credentials {
+				c.clients = !c.ca && asksForCertificates(server.GetTls())
 				x.credential(p, g, pods, c)
 			}
+			x.otherHosts(p, g, pods[0], server, credentials)
 		}
 	}
 }
@@ -78,6 +91,8 @@ type credential struct {
 	name string
 	path []string
 	ca   bool // only the certificates of authorities are taken from it
+	// clients tells that the authority of clients is looked for beside it.
+	clients bool
 }
 
 func credentialsOf(settings interface {
@@ -88,13 +103,13 @@ func credentialsOf(settings interface {
 ) []credential {
 	var all []credential
 	if name := settings.GetCredentialName(); name != "" {
-		all = append(all, credential{name, within(path, "credentialName"), false})
+		all = append(all, credential{name: name, path: within(path, "credentialName")})
 	}
 	for i, name := range settings.GetCredentialNames() {
-		all = append(all, credential{name, within(path, "credentialNames", fmt.Sprint(i)), false})
+		all = append(all, credential{name: name, path: within(path, "credentialNames", fmt.Sprint(i))})
 	}
 	if name := settings.GetCaCertCredentialName(); name != "" {
-		all = append(all, credential{name, within(path, "caCertCredentialName"), true})
+		all = append(all, credential{name: name, path: within(path, "caCertCredentialName"), ca: true})
 	}
 	return all
 }
@@ -134,6 +149,8 @@ func (x *secrets) credential(p *analyze.Pass, g *mesh.Gateway, pods []gatewayPod
 		if err := x.check(p, secret, c.ca); err != nil {
 			p.Report(g.Object, c.path, "Secret %s is no credential that a gateway can use: %v", full, err).
 				Because(secret, nil, "is the gateway's credential")
+		} else {
+			x.withoutAuthority(p, g, c, full, secret)
 		}
 	}
 }
@@ -156,21 +173,10 @@ func (x *secrets) check(p *analyze.Pass, o *mesh.Object, ca bool) error {
 	if err := o.Decode(&s); err != nil {
 		return errors.New("its data cannot be read: expected base64")
 	}
-	entry := func(keys ...string) []byte {
-		for _, key := range keys {
-			if text, ok := s.StringData[key]; ok && text != "" {
-				return []byte(text)
-			}
-			if len(s.Data[key]) > 0 {
-				return s.Data[key]
-			}
-		}
-		return nil
-	}
 	if ca {
-		return checkCertificates(entry("ca.crt", "cacert"), "ca.crt", p.Now())
+		return checkCertificates(entryOf(&s, "ca.crt", "cacert"), "ca.crt", p.Now())
 	}
-	certs, key := entry("cert", corev1.TLSCertKey), entry("key", corev1.TLSPrivateKeyKey)
+	certs, key := entryOf(&s, "cert", corev1.TLSCertKey), entryOf(&s, "key", corev1.TLSPrivateKeyKey)
 	if key == nil {
 		return errors.New("it has no tls.key")
 	}

@@ -88,7 +88,7 @@ func (x *hostIndex) meant(p *analyze.Pass, host, namespace string) string {
 		return "; a name with a dot is taken as it is: write " + full
 	}
 	if strings.Contains(host, ".") {
-		return ""
+		return x.meantFull(p, host)
 	}
 	if hint := nearest(host, x.namespaces[namespace]); hint != "" {
 		return "; did you mean " + hint + "?"
@@ -101,4 +101,26 @@ func (x *hostIndex) meant(p *analyze.Pass, host, namespace string) string {
 		return "; a short name means namespace " + namespace + ", the Service is " + strings.Join(elsewhere, ", ")
 	}
 	return ""
+}
+
+// meantFull is meant for the full name of a Service: its name or its namespace
+// may be misspelt.
+func (x *hostIndex) meantFull(p *analyze.Pass, host string) string {
+	local, ok := strings.CutSuffix(host, ".svc."+p.Domain)
+	name, ns, both := strings.Cut(local, ".")
+	if !ok || !both {
+		return ""
+	}
+	near := nearest(name, x.namespaces[ns])
+	if x.namespaces[ns] == nil {
+		having := map[string]bool{}
+		for _, v := range x.named[name] {
+			having[v.Namespace] = true
+		}
+		near, ns = name, nearest(ns, having)
+	}
+	if near == "" || ns == "" {
+		return ""
+	}
+	return "; did you mean " + near + "." + ns + ".svc." + p.Domain + "?"
 }

@@ -62,8 +62,8 @@ func coversSubnets(a, b []string) bool {
 func coversURI(a, b *api.HTTPMatchRequest) bool {
 	x, y := a.Uri, b.Uri
 	switch {
-	case x == nil || x.GetPrefix() == "/":
-		return true
+	case x == nil || x.GetPrefix() == "/" || x.GetRegex() == ".*" || x.GetRegex() == "/.*":
+		return true // every path begins with a slash
 	case b.IgnoreUriCase && !a.IgnoreUriCase:
 		return false
 	case a.IgnoreUriCase:

@@ -33,17 +33,17 @@ func unreachableRoutes(p *analyze.Pass) {
 		for i, r := range v.Spec.Http {
 			http = append(http, rule[*api.HTTPMatchRequest]{r.Name, []string{"spec", "http", fmt.Sprint(i)}, r.Match, r.Delegate != nil})
 		}
-		shadowed(p, v.Object, http, func(a, b *api.HTTPMatchRequest) bool { return coversHTTP(a, b, gateways) })
+		shadowed(p, v.Object, http, &api.HTTPMatchRequest{}, func(a, b *api.HTTPMatchRequest) bool { return coversHTTP(a, b, gateways) })
 		var tls []rule[*api.TLSMatchAttributes]
 		for i, r := range v.Spec.Tls {
 			tls = append(tls, rule[*api.TLSMatchAttributes]{path: []string{"spec", "tls", fmt.Sprint(i)}, matches: r.Match})
 		}
-		shadowed(p, v.Object, tls, func(a, b *api.TLSMatchAttributes) bool { return coversTLS(a, b, gateways) })
+		shadowed(p, v.Object, tls, &api.TLSMatchAttributes{}, func(a, b *api.TLSMatchAttributes) bool { return coversTLS(a, b, gateways) })
 		var tcp []rule[*api.L4MatchAttributes]
 		for i, r := range v.Spec.Tcp {
 			tcp = append(tcp, rule[*api.L4MatchAttributes]{path: []string{"spec", "tcp", fmt.Sprint(i)}, matches: r.Match})
 		}
-		shadowed(p, v.Object, tcp, func(a, b *api.L4MatchAttributes) bool { return coversL4(a, b, gateways) })
+		shadowed(p, v.Object, tcp, &api.L4MatchAttributes{}, func(a, b *api.L4MatchAttributes) bool { return coversL4(a, b, gateways) })
 	}
 }
 
@@ -57,7 +57,8 @@ type earlier[M any] struct {
 
 // shadowed reports the matches that an earlier one covers, and the routes none
 // of whose matches is left.
-func shadowed[M any](p *analyze.Pass, v *mesh.Object, rules []rule[M], covers func(a, b M) bool) {
+// all is a match of everything, which a route without a match has.
+func shadowed[M any](p *analyze.Pass, v *mesh.Object, rules []rule[M], all M, covers func(a, b M) bool) {
 	var before []earlier[M]
 	find := func(m M) *earlier[M] {
 		for i := range before {
@@ -86,10 +87,8 @@ func shadowed[M any](p *analyze.Pass, v *mesh.Object, rules []rule[M], covers fu
 				Because(v, e.path, "takes all that it matches")
 		}
 		if len(r.matches) == 0 {
-			for k := range before {
-				if before[k].all {
-					gone, by = 1, &before[k]
-				}
+			if by = find(all); by != nil {
+				gone = 1
 			}
 		}
 		if by != nil && gone == max(1, len(r.matches)) {

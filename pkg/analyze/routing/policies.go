@@ -46,7 +46,13 @@ func policiesWithoutWorkloads(p *analyze.Pass) {
 			hintUnless(p, p.Report(a.Object, []string{"spec"}, "%s has no workloads: nothing enforces it", where), false)
 			continue
 		}
-		r := p.Report(a.Object, []string{"spec", "selector", "matchLabels"}, "selector %s selects no workload of %s: nothing enforces it%s", selectorText(selector), where, x.nearSelector(namespace, selector))
+		path := []string{"spec", "selector", "matchLabels"}
+		if elsewhere := x.in("", selector); namespace != "" && len(elsewhere) > 0 {
+			p.Report(a.Object, path, "selector %s selects no workload of %s: nothing enforces it; namespace %s has such workloads, and a policy is for its own namespace", selectorText(selector), where, elsewhere[0].Namespace).
+				Because(elsewhere[0].Object, nil, "has these labels")
+			continue
+		}
+		r := p.Report(a.Object, path, "selector %s selects no workload of %s: nothing enforces it%s", selectorText(selector), where, x.nearSelector(namespace, selector))
 		hintUnless(p, r, len(x.in(namespace, nil)) > 0)
 	}
 }
@@ -83,7 +89,12 @@ func unknownNamespaces(p *analyze.Pass) {
 						if near := nearest(pattern, known); near != "" {
 							hint = "; did you mean " + near + "?"
 						}
-						p.Report(a.Object, within(at, field, fmt.Sprint(k)), "no namespace is %q: the value matches no request%s", pattern, hint)
+						where, unless := "no namespace is", ""
+						if !p.Complete {
+							where, unless = "no namespace in the files is", "unless it is kept elsewhere, "
+						}
+						r := p.Report(a.Object, within(at, field, fmt.Sprint(k)), "%s %q: %sthe value matches no request%s", where, pattern, unless, hint)
+						hintUnless(p, r, hint != "")
 					}
 				}
 			}

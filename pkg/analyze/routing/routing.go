@@ -59,6 +59,12 @@ func Rules() []analyze.Rule {
 		{Code: "IST0173", Slug: "subset-selects-nothing", Severity: report.Error, Confidence: needs, Check: subsets},
 		{Code: "IST0174", Slug: "destinationrule-host", Severity: report.Warning, Confidence: needs},
 		{Code: "IST0177", Slug: "serviceentry-protocol-conflict", Severity: report.Warning, Confidence: certain, Check: entryProtocols},
+		{Code: "MSH0332", Slug: "route-reference-missing", Severity: report.Error, Confidence: needs, Check: routeReferences},
+		{Code: "MSH0333", Slug: "route-without-grant", Severity: report.Error, Confidence: needs},
+		{Code: "MSH0334", Slug: "destinationrule-lost", Severity: report.Warning, Confidence: certain, Check: lostPolicies},
+		{Code: "MSH0335", Slug: "gateway-certificate-of-other-hosts", Severity: report.Warning, Confidence: certain},
+		{Code: "MSH0336", Slug: "sidecar-egress-namespace", Severity: report.Warning, Confidence: needs, Check: egressNamespaces},
+		{Code: "MSH0337", Slug: "serviceentry-without-endpoints", Severity: report.Warning, Confidence: certain, Check: entriesWithoutEndpoints},
 	}
 }
 

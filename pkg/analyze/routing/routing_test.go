@@ -39,7 +39,7 @@ func manifests(short string) string {
 	versions := map[string]string{
 		"Pod": "v1", "Service": "v1", "Namespace": "v1", "Node": "v1", "Secret": "v1", "Deployment": "apps/v1", "Telemetry": "telemetry.istio.io/v1",
 		"AuthorizationPolicy": "security.istio.io/v1", "RequestAuthentication": "security.istio.io/v1", "WasmPlugin": "extensions.istio.io/v1alpha1",
-		"KubernetesGateway": "gateway.networking.k8s.io/v1", "Certificate": "cert-manager.io/v1",
+		"KubernetesGateway": "gateway.networking.k8s.io/v1", "HTTPRoute": "gateway.networking.k8s.io/v1", "ReferenceGrant": "gateway.networking.k8s.io/v1beta1", "Certificate": "cert-manager.io/v1",
 	}
 	var all []string
 	for object := range strings.SplitSeq(short+"\n", "---\n") {
@@ -203,6 +203,10 @@ func TestMatches(t *testing.T) {
 		{"a delegate need not take all", "", http("  - {match: [{uri: {prefix: /a}}], delegate: {name: b}}\n" + "  - {match: [{uri: {prefix: /a}}]" + to), nil},
 		{"another gateway", "", http("  - {match: [{uri: {prefix: /a}, gateways: [mesh]}]"+to+"  - {match: [{uri: {prefix: /a}, gateways: [g]}]"+to) + "  gateways: [mesh, g]\n---\nGateway g shop\nspec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}", nil},
 		{"two without a match", "", http("  - {" + to[2:] + "  - {" + to[2:]), []string{"IST0130 warning VirtualService shop/a"}},
+		{"all paths, then no match", "", http("  - {match: [{uri: {prefix: /}}]" + to + "  - {" + to[2:]), []string{"IST0130 warning VirtualService shop/a"}},
+		{"any path, then no match", "", http("  - {match: [{uri: {regex: .*}}]" + to + "  - {" + to[2:]), []string{"IST0130 warning VirtualService shop/a"}},
+		{"all paths with a header, then no match", "", http("  - {match: [{uri: {prefix: /}, headers: {x: {}}}]" + to + "  - {" + to[2:]), nil},
+		{"all paths of one gateway, then no match", "", http("  - {match: [{uri: {prefix: /}, gateways: [mesh]}]"+to+"  - {"+to[2:]) + "  gateways: [mesh, g]\n---\nGateway g shop\nspec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ['*']}]}", nil},
 		{"server names", "", "VirtualService a shop\nspec: {hosts: ['*.example.com'], tls: [{match: [{port: 443, sniHosts: ['*.example.com']}]" + to[:len(to)-1] + ", {match: [{port: 443, sniHosts: [a.example.com]}]" + to[:len(to)-1] + "]}", []string{"IST0130 warning VirtualService shop/a", "IST0131 info VirtualService shop/a"}},
 	})
 }

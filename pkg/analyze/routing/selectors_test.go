@@ -64,7 +64,8 @@ func TestPolicies(t *testing.T) {
 		{"a suffix", "", spaces + orders + policy("shop", from("notNamespaces", "*-eu")), nil},
 		{"all", "", spaces + orders + policy("shop", from("namespaces", "*")), nil},
 		{"no namespace", "", spaces + orders + policy("shop", from("notNamespaces", "prod-us")), []string{"IST0101 warning AuthorizationPolicy shop/a"}},
-		{"no prefix", "", spaces + orders + policy("shop", from("namespaces", "dev-*")), []string{"IST0101 warning AuthorizationPolicy shop/a"}},
+		{"no prefix, as the files go", "", spaces + orders + policy("shop", from("namespaces", "dev-*")), []string{"IST0101 info AuthorizationPolicy shop/a"}},
+		{"nearly one of the files", "", spaces + orders + policy("shop", from("namespaces", "prod-ue")), []string{"IST0101 warning AuthorizationPolicy shop/a"}},
 		{"no Namespaces in the files", "", orders + policy("shop", from("namespaces", "dev")), nil},
 		{"no workloads in the files", "", policy("shop", ""), nil},
 	})

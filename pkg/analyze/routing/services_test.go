@@ -2,6 +2,7 @@ package routing_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -9,6 +10,9 @@ func TestTLSOfDestinationRules(t *testing.T) {
 	t.Parallel()
 	rule := func(policy, more string) string {
 		return "ServiceEntry e shop\nspec: {hosts: [x.example.com], ports: [{number: 443, name: tls, protocol: TLS}], resolution: DNS}\n---\nDestinationRule d shop\nspec: {host: x.example.com, trafficPolicy: {" + policy + "}" + more + "}"
+	}
+	egress := func(gateway string) string {
+		return "\n---\nGateway g shop\nspec: {selector: {istio: egressgateway}, servers: [{port: {number: 443, name: https, protocol: HTTPS}, hosts: [x.example.com], tls: {mode: ISTIO_MUTUAL}}]}\n---\nVirtualService v shop\nspec: {hosts: [x.example.com], gateways: [" + gateway + "], http: [{route: [{destination: {host: x.example.com}}]}]}"
 	}
 	level, port := "IST0128 warning DestinationRule shop/d", "IST0129 warning DestinationRule shop/d"
 	run(t, []example{
@@ -18,6 +22,13 @@ func TestTLSOfDestinationRules(t *testing.T) {
 		{"Istio's own", "", rule("tls: {mode: ISTIO_MUTUAL}", ""), nil},
 		{"a credential for sidecars", "", rule("tls: {mode: SIMPLE, credentialName: c}", ", workloadSelector: {matchLabels: {a: b}}"), nil},
 		{"a credential for gateways", "", rule("tls: {mode: SIMPLE, credentialName: c}", ""), []string{level}},
+		{"a credential for an egress gateway", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + egress("shop/g"), nil},
+		{"a credential for an egress gateway, at a port", "", rule("portLevelSettings: [{port: {number: 443}, tls: {mode: MUTUAL, credentialName: c}}]", "") + egress("shop/g"), nil},
+		{"a credential for an egress gateway and sidecars", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + egress("shop/g, mesh"), []string{level}},
+		{"a credential for an egress gateway that sidecars call", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + strings.Replace(egress("shop/g, mesh"), "{route:", "{match: [{gateways: [shop/g]}], route:", 1), nil},
+		{"no credential for an egress gateway", "", rule("tls: {mode: SIMPLE}", "") + egress("shop/g"), []string{level}},
+		{"a credential for routes of sidecars", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + egress("mesh"), []string{level}},
+		{"a credential for a Gateway of Kubernetes", "", rule("tls: {mode: SIMPLE, credentialName: c}", "") + "\n---\nHTTPRoute r shop\nspec: {parentRefs: [{name: g}], rules: [{backendRefs: [{group: networking.istio.io, kind: Hostname, name: x.example.com, port: 443}]}]}\n---\nKubernetesGateway g shop\nspec: {gatewayClassName: istio, listeners: [{name: http, port: 80, protocol: HTTP}]}", nil},
 		{"at a port, a credential for sidecars", "", rule("portLevelSettings: [{port: {number: 443}, tls: {mode: SIMPLE, credentialName: c}}]", ", workloadSelector: {matchLabels: {a: b}}"), nil},
 		{"at both", "", rule("tls: {mode: SIMPLE}, portLevelSettings: [{port: {number: 443}, tls: {mode: MUTUAL, clientCertificate: c, privateKey: k}}]", ""), []string{level, port}},
 	})
