@@ -7,6 +7,7 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/mesh"
+	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // ineffective is the code of a match that an earlier one takes all requests of.
@@ -92,8 +93,11 @@ func shadowed[M any](p *analyze.Pass, v *mesh.Object, rules []rule[M], all M, co
 			}
 		}
 		if by != nil && gone == max(1, len(r.matches)) {
-			p.Report(v, r.path, "no request gets to this route: %s takes all that it matches before", title(by.path, rules[by.route].name)).
+			found := p.Report(v, r.path, "no request gets to this route: %s takes all that it matches before", title(by.path, rules[by.route].name)).
 				Because(v, by.path, "comes first")
+			if len(r.matches) == 0 && !by.all {
+				found.As(report.Info) // a default behind a match of all paths does no harm
+			}
 		}
 		if len(r.matches) == 0 && !r.partial {
 			before = append(before, earlier[M]{all: true, route: i, path: r.path})
