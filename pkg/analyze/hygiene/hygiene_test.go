@@ -35,6 +35,8 @@ func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
 		{"a policy without spec allows nothing", policy, ""},
+		{"a text", "hello world\n", "MSH0319 1:1 "},
+		{"a list", "a: 1\n---\n- {apiVersion: v1, kind: Pod}\n", "MSH0319 3:1 "},
 		{"a policy with an empty spec", policy + "spec:\n", ""},
 		{"keys beside an empty spec", policy + "spec:\nrules:\n- {}\n", "MSH0317 6:1 "},
 		{"keys beside a spec", policy + "spec: {}\nrules:\n- {}\n", "MSH0307 6:1 "},
