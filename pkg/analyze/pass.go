@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -68,7 +69,22 @@ func (p *Pass) ReportFault(code string, fault *report.InputError) *Report {
 	case fault.Hint != "":
 		message += "; " + fault.Hint
 	}
-	return p.add(code, fault.Subject, fault.Location, message)
+	r := p.add(code, fault.Subject, fault.Location, message)
+	r.namespace = namespaceOf(fault.Subject)
+	return r
+}
+
+// namespaceOf is the namespace of an object as origins name it: "Kind
+// namespace/name"; "" for none.
+func namespaceOf(origin string) string {
+	kind, name, _ := strings.Cut(origin, " ")
+	if namespace, _, namespaced := strings.Cut(name, "/"); namespaced {
+		return namespace
+	}
+	if kind == "Namespace" {
+		return name
+	}
+	return ""
 }
 
 func (p *Pass) add(code, origin string, at report.Location, message string) *Report {
