@@ -167,6 +167,15 @@ func TestSuppression(t *testing.T) {
 	}
 }
 
+// TestInvisible: messages write out what nobody sees.
+func TestInvisible(t *testing.T) {
+	t.Parallel()
+	f := run(t, namespace(`"a\u00a0b\u200bc\U000e0001ä"`), analyze.Input{}, analyze.Options{})
+	if len(f) != 1 || f[0].Message != `the label old is a\u00a0b\u200bc\U000e0001ä` {
+		t.Errorf("%+v", f)
+	}
+}
+
 // TestNamespaceOfFaults: -n keeps the faults of its objects and those of none.
 func TestNamespaceOfFaults(t *testing.T) {
 	t.Parallel()

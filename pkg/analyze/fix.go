@@ -77,7 +77,7 @@ func (r *Report) fix(s *manifest.Stream, same []*Report) (*report.Fix, error) {
 		}
 		text, words = next, append(words, said)
 	}
-	fix.Description = strings.Join(words, "; ")
+	fix.Description = visible(strings.Join(words, "; "))
 	fix.Edits = []report.Edit{difference(s, document, text)}
 	return fix, nil
 }

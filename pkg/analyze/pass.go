@@ -92,7 +92,7 @@ func (p *Pass) add(code, origin string, at report.Location, message string) *Rep
 	if !known {
 		panic("the check of " + p.rule.Code + " reports " + code + ", which is no rule")
 	}
-	r := &Report{Finding: report.Finding{Code: code, Severity: rule.severity(p.Complete), Origin: origin, Location: at, Message: message}}
+	r := &Report{Finding: report.Finding{Code: code, Severity: rule.severity(p.Complete), Origin: origin, Location: at, Message: visible(message)}}
 	p.reports = append(p.reports, r)
 	return r
 }
@@ -107,7 +107,7 @@ type Report struct {
 
 // Because names an object that has to do with the finding.
 func (r *Report) Because(o *mesh.Object, path []string, format string, args ...any) *Report {
-	r.Related = append(r.Related, report.Related{Origin: origin(o), Location: o.Locate(path...), Message: fmt.Sprintf(format, args...)})
+	r.Related = append(r.Related, report.Related{Origin: origin(o), Location: o.Locate(path...), Message: visible(fmt.Sprintf(format, args...))})
 	return r
 }
 

@@ -42,6 +42,11 @@ func TestPlaces(t *testing.T) {
 		{"two separators that are missing", policy + policy + "spec: {}\n" + policy, "MSH0305 4:1 MSH0305 8:1 "},
 		{"apiVersion twice", "apiVersion: v1\n" + policy, "MSH0305 2:1 "},
 		{"names that no cluster takes", "apiVersion: v1\nkind: Service\nmetadata: {name: My_App, namespace: A}\n", "MSH0318 3:18 MSH0318 3:37 "},
+		{"a blank that is none behind a label", policy + "spec:\n  selector:\n    matchLabels:\n      app: cart\u00a0\n", "MSH0315 7:12 fix "},
+		{"no width in a label", "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: {app: ca\u200brt}}\nspec: {ports: [], selector: {app: c\u2060}}\n", "MSH0315 3:35 fix MSH0315 4:35 fix "},
+		{"no width in a pod's label", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {selector: {matchLabels: {a: \"b\\u200b\"}}, template: {metadata: {labels: {a: \"b\\u200b\"}}, spec: {containers: [{name: a, image: b, args: [\"x\u00a0y\"]}]}}}\n", "MSH0315 4:36 fix MSH0315 4:83 fix "},
+		{"a blank that is none within a value", policy + "spec: {rules: [{to: [{operation: {paths: [/a\u00a0b]}}]}]}\n", "MSH0315 4:43 "},
+		{"no width where texts are free", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {a: \"b\u00a0c\"}}\ndata: {a: \"b\u200bc\"}\n", ""},
 		{"a text", "hello world\n", "MSH0319 1:1 "},
 		{"a list", "a: 1\n---\n- {apiVersion: v1, kind: Pod}\n", "MSH0319 3:1 "},
 		{"a policy with an empty spec", policy + "spec:\n", ""},
@@ -143,7 +148,8 @@ func TestPlaces(t *testing.T) {
 func TestMessages(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		policy + "spec: {}\n" + policy: "apiVersion, kind and metadata stand there already, from line 1 on, and one of the two objects is lost: is a line of --- missing above?",
+		policy + "spec: {selector: {matchLabels: {a: b\u200b}}}\n": `"b\u200b" has a character that nobody sees, U+200B (a zero-width space): it is part of the text, and the text is another one than it seems. Take it out`,
+		policy + "spec: {}\n" + policy:                             "apiVersion, kind and metadata stand there already, from line 1 on, and one of the two objects is lost: is a line of --- missing above?",
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {a: true}}, spec: {containers: []}}}\n": "spec.template.metadata.labels: the field takes text: quote the value (unquoted yes, no, on, off, true, false and numbers are not text in YAML 1.1)",
 	} {
 		if all := findings(t, text); len(all) != 1 || all[0].Message != want {
