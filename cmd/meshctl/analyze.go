@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -168,6 +169,9 @@ func (o *analyzeOptions) input(ctx context.Context) (analyze.Input, error) {
 	if in.Faults, err = manifest.Faults(err); err != nil {
 		return in, err
 	}
+	if err := barren(in.Streams, o.mesh.fromCluster); err != nil {
+		return in, err
+	}
 	if o.mesh.meshConfig != "" {
 		in.ConfigFile = o.mesh.meshConfig
 		if in.ConfigText, err = os.ReadFile(o.mesh.meshConfig); err != nil {
@@ -179,6 +183,22 @@ func (o *analyzeOptions) input(ctx context.Context) (analyze.Input, error) {
 		in.Networks, in.NetworksText, err = readMeshNetworks(o.networks)
 	}
 	return in, err
+}
+
+// barren refuses input without an object, which nothing is wrong with: the
+// command before a pipe has failed, or another file was meant.
+func barren(files []*manifest.Stream, cluster bool) error {
+	var problems []error
+	for _, s := range files {
+		if !cluster && s.Barren() {
+			what := "this file"
+			if s.Name == "-" {
+				what = "standard input"
+			}
+			problems = append(problems, &meshreport.InputError{Location: meshreport.Location{File: s.Name}, Err: fmt.Errorf("no manifests in %s", what), Hint: "it holds no Kubernetes object: apiVersion and kind name one"})
+		}
+	}
+	return errors.Join(problems...)
 }
 
 // verdict turns findings into an exit status, the same in every format.

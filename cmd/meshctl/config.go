@@ -38,6 +38,9 @@ func applySettings(cmd *cobra.Command) error {
 		if err := v.ReadInConfig(); err != nil {
 			return fmt.Errorf("settings: %s: %w", file, err)
 		}
+		if err := strangeSettings(cmd.Root(), v.AllSettings()); err != nil {
+			return fmt.Errorf("settings: %s: %w", file, err)
+		}
 	}
 	var problems []error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {

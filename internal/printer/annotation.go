@@ -18,6 +18,9 @@ func Annotation(level string, at report.Location, title, text string) string {
 		if at.Line > 0 {
 			properties = append(properties, "line="+strconv.Itoa(at.Line))
 		}
+		if at.Line > 0 && at.Column > 0 {
+			properties = append(properties, "col="+strconv.Itoa(at.Column))
+		}
 	}
 	properties = append(properties, "title="+property.Replace(title))
 	return strings.ToValidUTF8("::"+level+" "+strings.Join(properties, ",")+"::"+message.Replace(text), "\ufffd")

@@ -58,6 +58,20 @@ func TestSARIF(t *testing.T) {
 	}
 }
 
+// TestSARIFAddresses: a file's name is a reference, whatever letters it has.
+func TestSARIFAddresses(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"./deploy/a b#%c?.yaml": "deploy/a%20b%23%25c%3F.yaml", "a:b.yaml": "./a:b.yaml", "/x/ä.yaml": "/x/%C3%A4.yaml", "https://example.com/a%20b.yaml": "https://example.com/a%20b.yaml",
+	} {
+		var text bytes.Buffer
+		f := report.Finding{Code: "MSH0001", Location: report.Location{File: file, Line: 1}, Fix: &report.Fix{Edits: []report.Edit{{File: file}}}}
+		if err := printer.SARIF(&text, "1.2.3", nil, []report.Finding{f}); err != nil || strings.Count(text.String(), `"uri": "`+want+`"`) != 2 {
+			t.Errorf("%s: %v, want %s twice in %s", file, err, want, text.String())
+		}
+	}
+}
+
 // TestFindingsFormats: a format keeps each finding, and no text of it can break
 // the format.
 func TestFindingsFormats(t *testing.T) {
@@ -75,7 +89,7 @@ func TestFindingsFormats(t *testing.T) {
 	if err := json.Unmarshal([]byte(write(printer.FindingsGitLab(&text, someFindings()))), &entries); err != nil || len(entries) != 4 {
 		t.Error(entries, err)
 	}
-	if got := write(printer.FindingsGitHub(&text, someFindings())); strings.Count(got, "\n") != 5 || !strings.HasPrefix(got, "::error file=deploy/a.yaml,line=3") || !strings.Contains(got, "::notice") {
+	if got := write(printer.FindingsGitHub(&text, someFindings())); strings.Count(got, "\n") != 5 || !strings.HasPrefix(got, "::error file=deploy/a.yaml,line=3,col=5,title=") || !strings.Contains(got, "::notice") {
 		t.Error(got)
 	}
 	if got := write(printer.FindingsMarkdown(&text, someFindings())); strings.Count(got, "| MSH") != 4 || strings.Count(got, "\n| ") != 6 {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/url"
 	"path/filepath"
 	"strings"
 
@@ -84,7 +85,12 @@ func sarifLocation(at report.Location, origin string) *sarif.Location {
 }
 
 // sarifURI is a file's relative reference, as code hosts want it.
-func sarifURI(file string) string { return filepath.ToSlash(filepath.Clean(file)) }
+func sarifURI(file string) string {
+	if strings.Contains(file, "://") {
+		return file // an address is one already
+	}
+	return (&url.URL{Path: filepath.ToSlash(filepath.Clean(file))}).String()
+}
 
 func sarifFix(fix *report.Fix) *sarif.Fix {
 	result := sarif.NewFix().WithDescription(sarif.NewTextMessage(fix.Description))

@@ -2,6 +2,7 @@ package analyze_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -113,6 +114,15 @@ func TestSuppression(t *testing.T) {
 		"no reason":              {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore MSH0001", 1), analyze.Options{}, "MSH0001 MSH0320"},
 		"another line":           {"# meshctl:ignore MSH0001 it must stay\n" + namespace("x"), analyze.Options{}, "MSH0320 MSH0001"},
 		"not run":                {"# meshctl:ignore MSH0002 why not\n" + namespace("x"), analyze.Options{}, "MSH0001"},
+		"a colon":                {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore: MSH0001 it must stay", 1), analyze.Options{}, ""},
+		"behind a bar":           {namespace("|  # meshctl:ignore MSH0001 it must stay\n      x"), analyze.Options{}, ""},
+		"in a block":             {namespace("|\n      # meshctl:ignore MSH0001 it must stay"), analyze.Options{}, "MSH0001"},
+		"below a block":          {namespace("|\n      x\n    # meshctl:ignore MSH0001 it must stay"), analyze.Options{}, "MSH0001 MSH0320"},
+		"in quotes":              {namespace("'# meshctl:ignore MSH0001 it must stay'"), analyze.Options{}, "MSH0001"},
+		"in JSON":                {`{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a", "labels": {"old": "x # meshctl:ignore MSH0001 stay"}}}`, analyze.Options{}, "MSH0001"},
+		"in a plain text":        {namespace("x#meshctl:ignore"), analyze.Options{}, "MSH0001"},
+		"without an object":      {"# meshctl:ignore MSH0001 it must stay\n---\n" + namespace("x"), analyze.Options{}, "MSH0320 MSH0001"},
+		"on a separator":         {namespace("x") + "--- # meshctl:ignore MSH0001 it must stay\n", analyze.Options{}, "MSH0001 MSH0320"},
 		"annotation":             {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"IST0143,MSH0001\"}\n  labels", 1), analyze.Options{}, ""},
 		"all":                    {strings.Replace(namespace("x"), "  labels", "  annotations: {galley.istio.io/analyze-suppress: \"*\"}\n  labels", 1), analyze.Options{}, ""},
 		"name":                   {strings.Replace(namespace("x"), "old\": x", "old\": x # meshctl:ignore old-label it must stay", 1), analyze.Options{}, ""},
@@ -125,10 +135,19 @@ func TestSuppression(t *testing.T) {
 		"another object":         {strings.Replace(namespace("hide"), "  name", "  # meshctl:ignore MSH0001 it must stay\n  name", 1) + "---\n# meshctl:ignore MSH0001 it must stay\n" + strings.Replace(namespace("x"), "old", "new", 1), analyze.Options{}, "MSH0003 MSH0320"},
 		"pattern option":         {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "msh*", Origin: "Namespace sh*"}}}, ""},
 		"option":                 {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh*"}}}, ""},
-		"other option":           {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh"}}}, "MSH0001"},
+		"other option":           {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Namespace sh"}}}, "MSH0320 MSH0001"},
+		"foreign option":         {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "IST0143", Origin: "*"}}}, "MSH0001"},
+		"option of no run":       {namespace("x"), analyze.Options{Suppressions: []analyze.Suppression{{Code: "MSH0002", Origin: "*x"}}}, "MSH0001"},
 	} {
 		if got := codes(run(t, tt.text, analyze.Input{}, tt.o)); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+	for complete, want := range map[bool]report.Severity{false: report.Info, true: report.Warning} {
+		o := analyze.Options{Only: []string{analyze.UnusedSuppression, "MSH0001"}, Suppressions: []analyze.Suppression{{Code: "MSH0001", Origin: "Pod *"}}}
+		f := run(t, namespace("x"), analyze.Input{Complete: complete}, o)[0]
+		if f.Code != analyze.UnusedSuppression || f.Severity != want || !strings.Contains(f.Message, "MSH0001=Pod *") {
+			t.Errorf("complete %v: %+v", complete, f)
 		}
 	}
 	for code, want := range map[string]string{"MSH001": `no rule "MSH001"`, "MSH9*": `no rule's code is like "MSH9*"`, "MSH032": `did you mean "MSH0320"?`} {
@@ -145,6 +164,34 @@ func TestSuppression(t *testing.T) {
 	s, err := analyze.ParseSuppression("*=Pod *.testing")
 	if err != nil || s != (analyze.Suppression{Code: "*", Origin: "Pod *.testing"}) {
 		t.Error(s, err)
+	}
+}
+
+// TestInvisible: messages write out what nobody sees.
+func TestInvisible(t *testing.T) {
+	t.Parallel()
+	f := run(t, namespace(`"a\u00a0b\u200bc\U000e0001ä"`), analyze.Input{}, analyze.Options{})
+	if len(f) != 1 || f[0].Message != `the label old is a\u00a0b\u200bc\U000e0001ä` {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestNamespaceOfFaults: -n keeps the faults of its objects and those of none.
+func TestNamespaceOfFaults(t *testing.T) {
+	t.Parallel()
+	rules := []analyze.Rule{{Code: "MSH0001", Slug: "fault", Check: func(p *analyze.Pass) {
+		for _, subject := range []string{"Pod shop/a", "Pod other/a", "Namespace shop", "Namespace other", "ClusterRole shop", ""} {
+			p.ReportFault("MSH0001", &report.InputError{Subject: subject, Err: errors.New("odd")})
+		}
+	}}}
+	findings, err := analyze.Analyze(context.Background(), rules, analyze.Input{}, analyze.Options{Namespace: "shop"})
+	var got []string
+	for _, f := range findings {
+		got = append(got, f.Origin)
+	}
+	slices.Sort(got)
+	if want := []string{"", "ClusterRole shop", "Namespace shop", "Pod shop/a"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("findings of %q, %v, want of %q", got, err, want)
 	}
 }
 

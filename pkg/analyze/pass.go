@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/meshctl/meshctl/pkg/manifest"
 	"github.com/meshctl/meshctl/pkg/mesh"
@@ -68,7 +69,22 @@ func (p *Pass) ReportFault(code string, fault *report.InputError) *Report {
 	case fault.Hint != "":
 		message += "; " + fault.Hint
 	}
-	return p.add(code, fault.Subject, fault.Location, message)
+	r := p.add(code, fault.Subject, fault.Location, message)
+	r.namespace = namespaceOf(fault.Subject)
+	return r
+}
+
+// namespaceOf is the namespace of an object as origins name it: "Kind
+// namespace/name"; "" for none.
+func namespaceOf(origin string) string {
+	kind, name, _ := strings.Cut(origin, " ")
+	if namespace, _, namespaced := strings.Cut(name, "/"); namespaced {
+		return namespace
+	}
+	if kind == "Namespace" {
+		return name
+	}
+	return ""
 }
 
 func (p *Pass) add(code, origin string, at report.Location, message string) *Report {
@@ -76,7 +92,7 @@ func (p *Pass) add(code, origin string, at report.Location, message string) *Rep
 	if !known {
 		panic("the check of " + p.rule.Code + " reports " + code + ", which is no rule")
 	}
-	r := &Report{Finding: report.Finding{Code: code, Severity: rule.severity(p.Complete), Origin: origin, Location: at, Message: message}}
+	r := &Report{Finding: report.Finding{Code: code, Severity: rule.severity(p.Complete), Origin: origin, Location: at, Message: visible(message)}}
 	p.reports = append(p.reports, r)
 	return r
 }
@@ -91,7 +107,7 @@ type Report struct {
 
 // Because names an object that has to do with the finding.
 func (r *Report) Because(o *mesh.Object, path []string, format string, args ...any) *Report {
-	r.Related = append(r.Related, report.Related{Origin: origin(o), Location: o.Locate(path...), Message: fmt.Sprintf(format, args...)})
+	r.Related = append(r.Related, report.Related{Origin: origin(o), Location: o.Locate(path...), Message: visible(fmt.Sprintf(format, args...))})
 	return r
 }
 

@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"bytes"
 	"fmt"
 	"path"
 	"slices"
@@ -69,18 +68,21 @@ type comment struct {
 
 // comments finds the suppressions in a stream.
 func comments(s *manifest.Stream) []*comment {
-	if !bytes.Contains(s.Data, []byte(suppressComment)) {
+	places := s.Comments("# " + suppressComment)
+	if len(places) == 0 {
 		return nil
 	}
 	var all []*comment
 	lines := strings.Split(string(s.Data), "\n")
-	for i, line := range lines {
-		before, after, ok := strings.Cut(line, "# "+suppressComment)
-		if !ok {
-			continue
+	i, begin := 0, 0 // the line of a place, and its offset
+	for _, at := range places {
+		for begin+len(lines[i]) < at {
+			begin += len(lines[i]) + 1
+			i++
 		}
+		before, after := lines[i][:at-begin], lines[i][at-begin+len("# "+suppressComment):]
 		c := &comment{at: report.Location{File: s.Name, Line: i + 1, Column: len(before) + 1}, lines: [2]int{i + 1, i + 1}}
-		c.codes, c.reason = codesAndReason(after)
+		c.codes, c.reason = codesAndReason(strings.TrimPrefix(after, ":"))
 		if strings.TrimSpace(before) == "" {
 			next := i + 1
 			for next < len(lines) && strings.HasPrefix(strings.TrimSpace(lines[next]), "#") {
@@ -116,13 +118,14 @@ type suppressing struct {
 	options []Suppression
 
 	inFile map[string][]*comment
+	used   map[Suppression]bool // of options
 }
 
 // suppress takes out the findings that comments, annotations or options
 // suppress, and reports the comments on the chosen codes that suppress nothing,
 // and the codes that there are not.
 func (s *suppressing) suppress(reports []*Report) []*Report {
-	s.inFile = map[string][]*comment{}
+	s.inFile, s.used = map[string][]*comment{}, map[Suppression]bool{}
 	for _, stream := range s.Streams {
 		s.inFile[stream.Name] = append(s.inFile[stream.Name], comments(stream)...)
 	}
@@ -135,7 +138,7 @@ func (s *suppressing) suppress(reports []*Report) []*Report {
 			}
 		}
 	}
-	return append(kept, s.annotations()...)
+	return append(append(kept, s.annotations()...), s.unusedOptions(hidden)...)
 }
 
 // takesOut tells whether anything suppresses a finding.
@@ -149,8 +152,32 @@ func (s *suppressing) takesOut(r *Report) bool {
 			gone, c.used = true, true
 		}
 	}
-	return gone || slices.ContainsFunc(r.annotated(), rule.is) ||
-		slices.ContainsFunc(s.options, func(o Suppression) bool { return o.covers(r.Finding, rule) })
+	for _, o := range s.options {
+		if o.covers(r.Finding, rule) {
+			gone, s.used[o] = true, true
+		}
+	}
+	return gone || slices.ContainsFunc(r.annotated(), rule.is)
+}
+
+// unusedOptions reports the options that suppress nothing. Settings are for more
+// than these files, unless they are all that there is: else it is but a hint.
+func (s *suppressing) unusedOptions(hidden func(report.Location) bool) []*Report {
+	if hidden(report.Location{}) {
+		return nil
+	}
+	severity := report.Info
+	if s.Complete {
+		severity = report.Warning
+	}
+	var all []*Report
+	for _, o := range s.options {
+		if !s.used[o] && s.runs([]string{o.Code}) {
+			message := fmt.Sprintf("the suppression %s=%s suppresses nothing here: take it out of the command line or the settings if it has had its day", o.Code, o.Origin)
+			all = append(all, &Report{Finding: report.Finding{Code: UnusedSuppression, Severity: severity, Message: message}})
+		}
+	}
+	return all
 }
 
 // hidden finds the documents that not all rules saw, and returns the test for a

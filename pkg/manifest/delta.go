@@ -16,6 +16,9 @@ type ListKey func(path []string) string
 // ByPosition is the ListKey of lists whose items keep their places.
 const ByPosition = "#"
 
+// ByValue is the ListKey of lists of texts that differ.
+const ByValue = "="
+
 // Apply makes to tree the changes that lead from before to after. The two may
 // know fewer fields than tree, or spell values otherwise; what does not differ
 // between them stays in tree as it is. No argument is changed.
@@ -105,12 +108,16 @@ func positions(list []any, key string) (map[string]int, bool) {
 	at := make(map[string]int, len(list))
 	for i, item := range list {
 		id := fmt.Sprint(i)
-		if key != ByPosition {
-			m, ok := item.(map[string]any)
-			if !ok || m[key] == nil {
-				return nil, false
-			}
+		m, isMap := item.(map[string]any)
+		text, isText := item.(string)
+		switch {
+		case key == ByPosition:
+		case key == ByValue && isText:
+			id = text
+		case isMap && m[key] != nil:
 			id = fmt.Sprint(m[key])
+		default:
+			return nil, false
 		}
 		if _, twice := at[id]; twice {
 			return nil, false

@@ -35,25 +35,43 @@ func (r *Editor) Edit(text []byte, before, after any) ([]byte, error) {
 		return nil, err
 	}
 	want := Apply(tree, before, after, r.Key)
+	says := func(edited []byte) bool {
+		got, err := r.parse(edited)
+		return err == nil && Equal(got, want)
+	}
+	// Aliases stay if what they stand for becomes what they are to mean.
+	if bytes.IndexByte(text, '*') >= 0 && bytes.IndexByte(text, '&') >= 0 {
+		if edited, err := r.rewrite(text, tree, before, after, true); err == nil && says(edited) {
+			return edited, nil
+		}
+	}
+	edited, err := r.rewrite(text, tree, before, after, false)
+	if err != nil {
+		return nil, err
+	}
+	if !says(edited) {
+		return nil, errEdit
+	}
+	return edited, nil
+}
+
+// rewrite makes the changes in a text, which says tree. With keep it leaves
+// aliases as they are.
+func (r *Editor) rewrite(text []byte, tree, before, after any, keep bool) ([]byte, error) {
 	e, err := newEditing(text, r.Key)
 	if err != nil {
 		return nil, err
 	}
+	e.keep = keep
 	if err := e.edit(e.root, tree, before, after, nil); err != nil {
 		return nil, err
 	}
-	if err := e.expandAliases(); err != nil {
-		return nil, err
+	if !keep {
+		if err := e.expandAliases(); err != nil {
+			return nil, err
+		}
 	}
-	edited, err := e.result()
-	if err != nil {
-		return nil, err
-	}
-	got, err := r.parse(edited)
-	if err != nil || !Equal(got, want) {
-		return nil, errEdit
-	}
-	return edited, nil
+	return e.result()
 }
 
 // parse is the value of a document, numbers as they are written.
@@ -87,6 +105,7 @@ type editing struct {
 	text    []byte
 	bare    bool   // text came without a final line end
 	newline string // the document's line end
+	keep    bool   // aliases stay
 	compact bool   // sequences stand at the column of their key
 	lines   []int  // offset of each line
 	root    *yaml.Node
@@ -172,6 +191,9 @@ func (e *editing) edit(node *yaml.Node, tree, before, after any, path []string) 
 		return nil
 	}
 	if node.Kind == yaml.AliasNode {
+		if e.keep {
+			return nil
+		}
 		return e.replaceValue(node, tree, before, after, path)
 	}
 	to, isMap := after.(map[string]any)

@@ -24,7 +24,8 @@ func Faults(err error) (faults []*report.InputError, rest error) {
 		return faults, errors.Join(others...)
 	}
 	var fault *report.InputError
-	if errors.As(err, &fault) && fault.Location.Line > 0 {
+	var unopened *Unopened
+	if errors.As(err, &fault) && (fault.Location.Line > 0 || errors.As(fault, &unopened)) {
 		return []*report.InputError{fault}, nil
 	}
 	return nil, err

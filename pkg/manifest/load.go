@@ -7,10 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -133,114 +130,37 @@ func (l Loader) loadPath(loaded *Loaded, path string) error {
 	return l.loadReader(loaded, path, f)
 }
 
-func (l Loader) loadDirectory(loaded *Loaded, dir string) error {
-	files, err := l.list(dir, loaded)
-	if err != nil {
-		return err
-	}
-	found := false
-	var problems []error
-	for _, file := range files {
-		one := &Loaded{}
-		if err := l.loadPath(one, file); err != nil {
-			if mentionsObjects(file) {
-				problems = append(problems, err)
-			} else {
-				loaded.Skipped = append(loaded.Skipped, file)
-			}
-			continue
-		}
-		for _, s := range one.Streams {
-			if s.holdsObjects() {
-				loaded.Streams = append(loaded.Streams, s)
-				found = true
-			} else {
-				loaded.Skipped = append(loaded.Skipped, s.Name)
-			}
-		}
-	}
-	if !found && problems == nil {
-		hint := "it has no *.yaml, *.yml or *.json file with Kubernetes objects"
-		if !l.Recursive {
-			hint += "; -R looks into its subdirectories too"
-		}
-		if slices.ContainsFunc(kustomizationNames(), func(name string) bool { _, err := os.Stat(filepath.Join(dir, name)); return err == nil }) {
-			hint = "-k builds its kustomization"
-		}
-		if len(loaded.Charts) > 0 {
-			hint = "it is a Helm chart: render it first, as helm template does"
-		}
-		return &report.InputError{Location: report.Location{File: dir}, Err: errors.New("no manifests in this directory"), Hint: hint}
-	}
-	return errors.Join(problems...)
-}
-
-// mentionsObjects tells whether a file that cannot be read as a manifest may
-// be meant as one: others, such as JSON with comments, are nobody's business.
-func mentionsObjects(file string) bool {
-	text, err := os.ReadFile(file) //nolint:gosec // found in a directory that the user names
-	return err != nil || meansObjects(text)
-}
-
-func meansObjects(text []byte) bool {
-	return bytes.Contains(text, []byte("apiVersion")) && bytes.Contains(text, []byte("kind"))
-}
-
-// list gives the manifests of a directory, sorted. Kustomization files steer
-// -k and are not applied themselves.
-func (l Loader) list(dir string, loaded *Loaded) ([]string, error) {
-	var files []string
-	part := map[string]bool{}
-	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			if path != dir && (!l.Recursive || strings.HasPrefix(entry.Name(), ".")) {
-				return filepath.SkipDir
-			}
-			if l.Whole && path != dir && entry.Name() == "templates" && isChart(filepath.Dir(path)) {
-				loaded.Charts = append(loaded.Charts, filepath.Dir(path))
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if slices.Contains(kustomizationNames(), entry.Name()) {
-			if l.Whole {
-				maps.Copy(part, parts(filepath.Dir(path)))
-			}
-			return nil
-		}
-		if slices.Contains([]string{".yaml", ".yml", ".json"}, filepath.Ext(path)) {
-			files = append(files, path)
-		}
-		return nil
-	})
-	return slices.DeleteFunc(files, func(file string) bool {
-		if part[filepath.Clean(file)] {
-			loaded.Skipped = append(loaded.Skipped, file)
-		}
-		return part[filepath.Clean(file)]
-	}), err
-}
-
 // holdsObjects tells whether any document names a kind. What cannot be read,
 // but speaks of kinds, is taken for a manifest, so that its fault is told.
 func (s *Stream) holdsObjects() bool {
 	for _, d := range s.Documents {
-		var head struct {
-			APIVersion any `json:"apiVersion"`
-			Kind       any `json:"kind"`
-		}
 		text, err := yaml.YAMLToJSON(d.Text)
-		if err != nil && meansObjects(d.Text) {
-			return true
-		}
-		if err == nil && json.Unmarshal(text, &head) == nil && (head.Kind != nil && head.APIVersion != nil || halfAnObject(text)) {
+		if err != nil && meansObjects(d.Text) || err == nil && isObject(text) {
 			return true
 		}
 	}
 	return false
+}
+
+// Barren tells whether a stream can be read, and there is no object in it: it is
+// empty, or of another tool.
+func (s *Stream) Barren() bool {
+	for _, d := range s.Documents {
+		text, err := yaml.YAMLToJSON(d.Text)
+		if err != nil || isObject(text) || text[0] != '{' && string(text) != "null" {
+			return false
+		}
+	}
+	return true
+}
+
+// isObject tells whether a document, as JSON, names a kind, or is meant to.
+func isObject(text []byte) bool {
+	var head struct {
+		APIVersion any `json:"apiVersion"`
+		Kind       any `json:"kind"`
+	}
+	return json.Unmarshal(text, &head) == nil && (head.Kind != nil && head.APIVersion != nil || halfAnObject(text))
 }
 
 func halfAnObject(text []byte) bool {
@@ -277,6 +197,8 @@ func Read(name string, data []byte) (*Stream, error) {
 	return s, nil
 }
 
+const saveUTF16 = "save the file as UTF-8, as an editor or iconv -f UTF-16 -t UTF-8 does"
+
 // checkText refuses binary and oversized input, and text that is not UTF-8.
 func checkText(name string, data []byte) error {
 	fault := func(at int, problem, hint string) error {
@@ -288,9 +210,12 @@ func checkText(name string, data []byte) error {
 		return &report.InputError{Location: report.Location{File: name}, Err: fmt.Errorf("more than %d MiB", maxBytes>>20), Hint: "split the input"}
 	}
 	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
-		return fault(0, "UTF-16 text", "save the file as UTF-8")
+		return fault(0, "UTF-16 text", saveUTF16)
 	}
 	if at := bytes.IndexByte(data, 0); at >= 0 {
+		if half := bytes.Count(data, []byte{0}); utf8.Valid(data) && 2*half >= len(data)-1 && at < 2 {
+			return fault(0, "UTF-16 text, without the mark that says so", saveUTF16)
+		}
 		if utf8.Valid(data) {
 			return fault(at, "a NUL byte (0x00), which no YAML or JSON has", "take it out; archives must be unpacked first")
 		}

@@ -30,6 +30,9 @@ type syntaxFault struct {
 	problem, hint string
 }
 
+// readersDepth is how deep values may stand within values.
+const readersDepth = 10000
+
 // costliest bounds the search for a fault's place: bytes that are parsed.
 const costliest = 8 << 20
 
@@ -191,6 +194,7 @@ var (
 	conflict   = regexp.MustCompile(`^(?:<{7}|={7}|>{7}|\|{7})(?: |\n|$)`)
 	afterQuote = regexp.MustCompile(`["'] *$`)
 	keyLine    = regexp.MustCompile(`^ *[\w./-]+:(?:\s|$)`)
+	glued      = regexp.MustCompile(`^ *(?:- +)*[A-Za-z]\w*:[^\s:/,{}\[\]]+\s*$`)
 	keyOnly    = regexp.MustCompile(`^ *(?:- +)*[\w./-]+:?\S*\s*$`)
 )
 
@@ -222,6 +226,9 @@ func (s *syntaxSearch) cause(n, begin, at int) syntaxFault {
 		f.problem, f.hint = "a list cannot begin on the line of its key", "begin it on the next line"
 	case strings.IndexByte("[]{}", c) >= 0 && len(openers([]byte(before))) > 0:
 		f.problem, f.hint = "within brackets a text cannot have "+string(c), "quote the text"
+	case glued.MatchString(line) && at-begin >= strings.IndexByte(line, ':'):
+		f.column = strings.IndexByte(line, ':') + 1
+		f.problem, f.hint = "the colon of a key needs a blank behind it", "write "+strings.TrimSpace(line[:f.column])+" and a blank before the value"
 	case c == ':' && !indents && keyOnly.MatchString(above) && strings.Count(line, ": ") < 2:
 		f.problem, f.hint = "this key has no place here", `the line above it has no ": ", or its value stands there already`
 	case c == ':' && !indents && strings.Count(line, ": ") < 2 && !strings.Contains(before, ": "):
@@ -259,6 +266,10 @@ var unknownAnchor = regexp.MustCompile(`unknown anchor '([^']*)'`)
 func placeWords(text []byte, words string) (syntaxFault, bool) {
 	mark, f := "", syntaxFault{}
 	switch {
+	case strings.Contains(words, "exceeded max depth"):
+		f = syntaxFault{problem: "values stand within values deeper than any reader goes", hint: "no object is so deep: look for brackets that nothing closes"}
+		f.line, f.column = (&syntaxSearch{text: text}).place(deepest(text))
+		return f, true
 	case unknownAnchor.MatchString(words):
 		name := unknownAnchor.FindStringSubmatch(words)[1]
 		mark, f = "*"+name, syntaxFault{problem: "*" + name + " stands for what &" + name + " names, and nothing is named so", hint: "quote the text if it is to begin with *"}
@@ -277,6 +288,23 @@ func placeWords(text []byte, words string) (syntaxFault, bool) {
 	}
 	f.line, f.column = (&syntaxSearch{text: text}).place(at)
 	return f, true
+}
+
+// deepest is the offset of the first bracket that stands deeper than readers go,
+// else of the text's beginning: it may be so deep without brackets.
+func deepest(text []byte) int {
+	depth := 0
+	for at, c := range text {
+		switch c {
+		case '[', '{':
+			if depth++; depth > readersDepth {
+				return at
+			}
+		case ']', '}':
+			depth--
+		}
+	}
+	return 0
 }
 
 // unrendered is the fault of a template.

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,7 +58,12 @@ func decodeWorkload(o *Object, path []string) (*Workload, error) {
 		Spec     corev1.PodSpec    `json:"spec"`
 	}
 	if err := json.Unmarshal(text, &pod); err != nil {
-		return nil, o.document.ExplainAt(o.Object, append(o.path[:len(o.path):len(o.path)], path...), fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err))
+		fault := o.document.ExplainAt(o.Object, append(o.path[:len(o.path):len(o.path)], path...), fmt.Errorf("error unmarshaling JSON: while decoding JSON: %w", err))
+		var mismatch *json.UnmarshalTypeError
+		if errors.As(err, &mismatch) && mismatch.Field != "" && len(path) > 0 {
+			mismatch.Field = strings.Join(path, ".") + "." + mismatch.Field // as the object has it
+		}
+		return nil, fault
 	}
 	w := &Workload{
 		Object: o, PodLabels: pod.Metadata.Labels, PodAnnotations: pod.Metadata.Annotations,

@@ -4,6 +4,7 @@
 package hygiene
 
 import (
+	"encoding/json"
 	"errors"
 
 	"github.com/meshctl/meshctl/pkg/analyze"
@@ -56,7 +57,7 @@ func reportAll(p *analyze.Pass, problem error) {
 		var d *mesh.Defect
 		var syntax *manifest.SyntaxError
 		switch {
-		case errors.As(fault, &syntax):
+		case errors.As(fault, &syntax), noMapping(fault):
 			p.ReportFault(analyze.Unreadable, fault)
 		case !errors.As(fault, &d):
 			p.ReportFault("IST0106", fault)
@@ -68,6 +69,12 @@ func reportAll(p *analyze.Pass, problem error) {
 			p.ReportFault("MSH0302", fault)
 		}
 	}
+}
+
+// noMapping tells the fault of a document that is a text, a number or a list.
+func noMapping(fault *report.InputError) bool {
+	var mismatch *json.UnmarshalTypeError
+	return errors.As(fault, &mismatch) && mismatch.Field == "" && fault.Subject == ""
 }
 
 // unknown reports a field that a kind of Istio's does not have.

@@ -35,6 +35,20 @@ func TestPlaces(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text, want string }{
 		{"a policy without spec allows nothing", policy, ""},
+		{"a label that is no text", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    metadata: {labels: {a: true}}\n    spec: {containers: []}\n", "IST0106 6:28 "},
+		{"a key twice", policy + "spec:\n  action: DENY\n  action: ALLOW\n", "MSH0305 6:3 "},
+		{"a key twice between braces", policy + "spec: {action: DENY, \"action\": ALLOW}\n", "MSH0305 4:22 "},
+		{"a separator that is missing", policy + "spec: {}\n" + policy + "spec: {}\n", "MSH0305 5:1 "},
+		{"two separators that are missing", policy + policy + "spec: {}\n" + policy, "MSH0305 4:1 MSH0305 8:1 "},
+		{"apiVersion twice", "apiVersion: v1\n" + policy, "MSH0305 2:1 "},
+		{"names that no cluster takes", "apiVersion: v1\nkind: Service\nmetadata: {name: My_App, namespace: A}\n", "MSH0318 3:18 MSH0318 3:37 "},
+		{"a blank that is none behind a label", policy + "spec:\n  selector:\n    matchLabels:\n      app: cart\u00a0\n", "MSH0315 7:12 fix "},
+		{"no width in a label", "apiVersion: v1\nkind: Service\nmetadata: {name: a, labels: {app: ca\u200brt}}\nspec: {ports: [], selector: {app: c\u2060}}\n", "MSH0315 3:35 fix MSH0315 4:35 fix "},
+		{"no width in a pod's label", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {selector: {matchLabels: {a: \"b\\u200b\"}}, template: {metadata: {labels: {a: \"b\\u200b\"}}, spec: {containers: [{name: a, image: b, args: [\"x\u00a0y\"]}]}}}\n", "MSH0315 4:36 fix MSH0315 4:83 fix "},
+		{"a blank that is none within a value", policy + "spec: {rules: [{to: [{operation: {paths: [/a\u00a0b]}}]}]}\n", "MSH0315 4:43 "},
+		{"no width where texts are free", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, annotations: {a: \"b\u00a0c\"}}\ndata: {a: \"b\u200bc\"}\n", ""},
+		{"a text", "hello world\n", "MSH0319 1:1 "},
+		{"a list", "a: 1\n---\n- {apiVersion: v1, kind: Pod}\n", "MSH0319 3:1 "},
 		{"a policy with an empty spec", policy + "spec:\n", ""},
 		{"keys beside an empty spec", policy + "spec:\nrules:\n- {}\n", "MSH0317 6:1 "},
 		{"keys beside a spec", policy + "spec: {}\nrules:\n- {}\n", "MSH0307 6:1 "},
@@ -126,6 +140,20 @@ func TestPlaces(t *testing.T) {
 		}
 		if diff := cmp.Diff(tt.want, got.String()); diff != "" {
 			t.Errorf("%s (-want +got):\n%s%s", tt.name, diff, tt.text)
+		}
+	}
+}
+
+// TestMessages: what is said of a fault beyond its code and place.
+func TestMessages(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		policy + "spec: {selector: {matchLabels: {a: b\u200b}}}\n": `"b\u200b" has a character that nobody sees, U+200B (a zero-width space): it is part of the text, and the text is another one than it seems. Take it out`,
+		policy + "spec: {}\n" + policy:                             "apiVersion, kind and metadata stand there already, from line 1 on, and one of the two objects is lost: is a line of --- missing above?",
+		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {template: {metadata: {labels: {a: true}}, spec: {containers: []}}}\n": "spec.template.metadata.labels: the field takes text: quote the value (unquoted yes, no, on, off, true, false and numbers are not text in YAML 1.1)",
+	} {
+		if all := findings(t, text); len(all) != 1 || all[0].Message != want {
+			t.Errorf("%s: %+v, want %s", text, all, want)
 		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/meshctl/meshctl/pkg/analyze"
 	"github.com/meshctl/meshctl/pkg/mesh"
-	"github.com/meshctl/meshctl/pkg/report"
 )
 
 // metadataFields reports the fields that no metadata has: a namespace with a
@@ -65,9 +64,9 @@ func names(p *analyze.Pass, o *mesh.Object) {
 		}
 	}
 	if len(problems) > 0 {
-		p.ReportCode("MSH0318", o, []string{"metadata", "name"}, "%q is no name that a cluster takes: expected letters in lower case, digits, dashes and dots, with a letter or digit at both ends", o.Name).As(report.Warning)
+		p.ReportCode("MSH0318", o, []string{"metadata", "name"}, "%q is no name that a cluster takes: expected letters in lower case, digits, dashes and dots, with a letter or digit at both ends", o.Name)
 	}
 	if problems := validation.IsDNS1123Label(o.Namespace); o.Namespace != "" && !o.Implied && len(problems) > 0 {
-		p.ReportCode("MSH0318", o, []string{"metadata", "namespace"}, "%q is no namespace: expected letters in lower case, digits and dashes, with a letter or digit at both ends", o.Namespace).As(report.Warning)
+		p.ReportCode("MSH0318", o, []string{"metadata", "namespace"}, "%q is no namespace: expected letters in lower case, digits and dashes, with a letter or digit at both ends", o.Namespace)
 	}
 }

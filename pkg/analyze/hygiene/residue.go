@@ -27,21 +27,35 @@ func residues(p *analyze.Pass) {
 		if !marked(o.Text()) {
 			continue
 		}
-		var tree map[string]any
-		if o.Decode(&tree) != nil {
-			continue
-		}
-		w := residueWalk{pass: p, object: o, excepted: exceptions(o)}
-		for _, key := range lookedAt(o) {
-			w.walk(tree[key], []string{key})
-		}
-		path, ok := template(o)
-		if ok && path == nil {
-			path = []string{"spec"} // a Pod
-		}
-		if ok {
-			w.walk(descend(tree, path), path)
-		}
+		walkTexts(o, func(text string, path []string) {
+			if mark := residueIn(text); mark != "" {
+				p.ReportCode("MSH0306", o, path, "%s is of a template that nobody rendered: %s", mark, wayOut(mark))
+			}
+		})
+	}
+}
+
+// walkTexts looks at the texts of an object that nobody but Kubernetes and the
+// mesh reads.
+func walkTexts(o *mesh.Object, look func(text string, path []string)) {
+	var tree map[string]any
+	if o.Decode(&tree) != nil {
+		return
+	}
+	w := textWalk{look: look, excepted: exceptions(o)}
+	for _, key := range lookedAt(o) {
+		w.walk(tree[key], []string{key})
+	}
+	path, ok := template(o)
+	if !ok {
+		return
+	}
+	if path == nil {
+		path = []string{"spec"} // a Pod
+	}
+	w.walk(descend(tree, path), path)
+	if selector := []string{"spec", "selector"}; len(path) > 1 {
+		w.walk(descend(tree, selector), selector)
 	}
 }
 
@@ -82,19 +96,16 @@ func exceptions(o *mesh.Object) []string {
 	return all
 }
 
-// residueWalk looks for marks in the texts of an object.
-type residueWalk struct {
-	pass     *analyze.Pass
-	object   *mesh.Object
-	excepted []string
+// textWalk looks at the texts of an object.
+type textWalk struct {
+	look     func(text string, path []string)
+	excepted []string // keys whose values it leaves out
 }
 
-func (w residueWalk) walk(tree any, path []string) {
+func (w textWalk) walk(tree any, path []string) {
 	switch node := tree.(type) {
 	case string:
-		if mark := residueIn(node); mark != "" {
-			w.pass.ReportCode("MSH0306", w.object, path, "%s is of a template that nobody rendered: %s", mark, wayOut(mark))
-		}
+		w.look(node, path)
 	case []any:
 		for i, item := range node {
 			w.walk(item, append(path[:len(path):len(path)], strconv.Itoa(i)))

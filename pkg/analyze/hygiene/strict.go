@@ -67,7 +67,9 @@ func kubernetesFields(p *analyze.Pass, o *mesh.Object, into any) {
 			document, at := o.Document()
 			var fault *report.InputError
 			errors.As(document.ExplainAt(o.Object, at, err), &fault)
-			p.ReportFaultOf("IST0106", o, fault)
+			if !surveyed(p)[fault.Location] {
+				p.ReportFaultOf("IST0106", o, fault)
+			}
 		}
 		return
 	}
@@ -87,6 +89,19 @@ func kubernetesFields(p *analyze.Pass, o *mesh.Object, into any) {
 			p.ReportCode("MSH0301", o, path, "unknown field %s: Kubernetes has no such field in a %s%s", strconv.Quote(m[1]), o.Kind, hint)
 		}
 	}
+}
+
+// surveyed are the places of the faults that the survey of the files has told.
+func surveyed(p *analyze.Pass) map[report.Location]bool {
+	return analyze.Shared(p.Inventory, "places of faults", func() map[report.Location]bool {
+		told := map[report.Location]bool{}
+		for _, problem := range p.Problems {
+			for _, fault := range faults(problem) {
+				told[fault.Location] = true
+			}
+		}
+		return told
+	})
 }
 
 // fieldsAt are the names of the fields of the type that path leads to.

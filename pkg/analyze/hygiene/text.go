@@ -24,16 +24,19 @@ const nbsp = "\u00a0"
 // that are no blanks, tabs that indent, and templates that were not rendered.
 func pasted(p *analyze.Pass) {
 	residues(p)
+	told := map[report.Location]bool{}
 	for _, s := range p.Streams {
 		for i := range s.Documents {
-			pastedDocument(p, s, &s.Documents[i])
+			pastedDocument(p, s, &s.Documents[i], told)
 		}
 	}
+	invisibles(p, told)
 }
 
 // pastedDocument looks at the lines of a document, but for those of texts in
-// block form, where anything may stand.
-func pastedDocument(p *analyze.Pass, s *manifest.Stream, d *manifest.Document) {
+// block form, where anything may stand. It tells told of lines with a blank that is
+// none.
+func pastedDocument(p *analyze.Pass, s *manifest.Stream, d *manifest.Document, told map[report.Location]bool) {
 	if !bytes.ContainsAny(d.Text, "“”„‘’\u00a0\t") {
 		return
 	}
@@ -51,6 +54,9 @@ func pastedDocument(p *analyze.Pass, s *manifest.Stream, d *manifest.Document) {
 			block = indent
 		}
 		l.look()
+		if l.strangeBlank() >= 0 {
+			told[d.Location(n+1, 0)] = true
+		}
 	}
 }
 
@@ -66,7 +72,7 @@ type pastedLine struct {
 
 func (l pastedLine) look() {
 	l.quotes()
-	if at := strings.Index(l.text, nbsp); at >= 0 && blankOutside(l.text[:at]) {
+	if at := l.strangeBlank(); at >= 0 {
 		run := l.text[at:]
 		run = run[:len(run)-len(strings.TrimLeft(run, nbsp))]
 		l.report("MSH0315", at, "this looks like a blank and is a non-breaking space, which YAML takes for text: write a blank").Fix = l.fix(at, run, strings.Repeat(" ", strings.Count(run, nbsp)))
@@ -74,6 +80,15 @@ func (l pastedLine) look() {
 	if m := leadTabs.FindStringSubmatchIndex(l.text); m != nil && m[3] < len(l.text) && !strings.ContainsAny(l.text[m[3]:m[3]+1], "\n\r{}[]\"") {
 		l.report("MSH0316", m[2], "a tab cannot indent in YAML: write blanks")
 	}
+}
+
+// strangeBlank is where a non-breaking space stands where a blank is meant; -1 if
+// there is none.
+func (l pastedLine) strangeBlank() int {
+	if at := strings.Index(l.text, nbsp); at >= 0 && blankOutside(l.text[:at]) {
+		return at
+	}
+	return -1
 }
 
 // quotes finds typographic quotes around values. The fix takes all of the line,
