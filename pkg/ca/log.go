@@ -223,6 +223,6 @@ func (l *issuance) append(disk *atomicfile.Disk, now time.Time, caller string, r
 			l.known[r.Serial] = true
 		}
 	}
-	l.text, l.last, l.hash = append(l.text[:len(l.text):len(l.text)], text...), last, hash
+	l.text, l.last, l.hash = append(l.text, text...), last, hash
 	return nil
 }
