@@ -49,11 +49,9 @@ func (b *staticBuilder) leadPod(cluster string, requests bool) (string, bool) {
 
 // addPodClusters adds those of single pods that are made of one of istiod's.
 func (b *staticBuilder) addPodClusters(c *clusterv3.Cluster, out *bootstrapv3.Bootstrap_StaticResources) error {
-	leads := slices.SortedFunc(maps.Keys(b.pods), func(x, y podLead) int { return cmp.Compare(x.name(""), y.name("")) })
+	leads := slices.DeleteFunc(slices.Collect(maps.Keys(b.pods)), func(l podLead) bool { return l.cluster != c.Name })
+	slices.SortFunc(leads, func(x, y podLead) int { return cmp.Compare(x.name(""), y.name("")) })
 	for _, l := range leads {
-		if l.cluster != c.Name {
-			continue
-		}
 		built, err := b.upstream(c, l.requests)
 		if err != nil {
 			return err
