@@ -4,23 +4,30 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/meshctl/meshctl/pkg/mesh"
 	"github.com/meshctl/meshctl/pkg/policy"
 )
+
+// webYAML calls what workloadYAML serves.
+const webYAML = `---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop}
+spec: {template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}}}
+`
+
+// asWeb is a question of web's about a port of the Service app.
+func asWeb(s *mesh.Snapshot, port int, h *policy.HTTP) *policy.Question {
+	q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}, HTTP: h}
+	q.To.Port = q.To.Service.Ports[port]
+	return q
+}
 
 // TestDetours: where a VirtualService that the caller's sidecar follows may make
 // something else of a request, the answer is unknown and says why; where it only
 // chooses among the workloads of the Service, it is what it was (EC-113).
 func TestDetours(t *testing.T) {
 	t.Parallel()
-	const caller = `---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: CALLER}
-spec:
-  template:
-    metadata: {labels: {app: web}}
-    spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}
-`
 	const rule = `---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -62,13 +69,12 @@ spec: {mtls: {mode: STRICT}}
 		{name: "bytes to another host", objects: virtual("tcp: [{route: [{destination: {host: other}}]}]"), tcp: true, want: policy.Unknown, why: "other.shop.svc"},
 		{name: "bytes on HTTP routes", objects: virtual(to("host: other")), tcp: true, want: policy.Allow},
 	} {
-		s := snapshot(t, workloadYAML+strings.ReplaceAll(caller, "CALLER", "shop")+rule+tt.objects, "")
-		q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}, Subset: tt.subset}
-		q.To.Port = q.To.Service.Ports[0]
-		q.HTTP = &policy.HTTP{Method: "GET", Path: "/", Authority: "app"}
+		s := snapshot(t, workloadYAML+webYAML+rule+tt.objects, "")
+		q := asWeb(s, 0, &policy.HTTP{Method: "GET", Path: "/", Authority: "app"})
 		if tt.tcp {
-			q.To.Port, q.HTTP = q.To.Service.Ports[1], nil
+			q = asWeb(s, 1, nil)
 		}
+		q.Subset = tt.subset
 		a, err := policy.NewSimulator(s).Ask(q)
 		if err != nil || a.Outcome != tt.want || !strings.Contains(a.Reason, tt.why) {
 			t.Errorf("%s: %s (%s) %v, want %s (%s)", tt.name, a.Outcome, a.Reason, err, tt.want, tt.why)
@@ -81,12 +87,7 @@ spec: {mtls: {mode: STRICT}}
 // has; the server's sidecar takes it for the scheme (DP-69).
 func TestForwardedScheme(t *testing.T) {
 	t.Parallel()
-	const caller = `---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec: {template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}}}
----
+	const rules = `---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {name: default, namespace: shop}
@@ -97,7 +98,7 @@ kind: AuthorizationPolicy
 metadata: {name: plain, namespace: shop}
 spec:
   selector: {matchLabels: {app: app}}
-  rules: [{when: [{key: "request.headers[HEADER]", values: [http]}]}]
+  rules: [{when: [{key: "request.headers[:scheme]", values: [http]}]}]
 `
 	line := func(said string) policy.Lines { return policy.Lines{{Name: "X-Forwarded-Proto", Value: said}} }
 	for _, tt := range []struct {
@@ -114,13 +115,11 @@ spec:
 		{name: "no protocol of the web, so that of the connection", said: line("ftp"), want: policy.Deny},
 		{name: "no sidecar between", outside: true, version: "2", want: policy.Deny},
 	} {
-		s := snapshot(t, workloadYAML+strings.Replace(caller, "HEADER", ":scheme", 1), "")
-		q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}}
+		s := snapshot(t, workloadYAML+webYAML+rules, "")
+		q := asWeb(s, 0, &policy.HTTP{Method: "GET", Path: "/", Authority: "app", Version: tt.version, Headers: tt.said})
 		if tt.outside {
 			q.From = policy.Caller{Principal: "spiffe://cluster.local/ns/shop/sa/web"}
 		}
-		q.To.Port = q.To.Service.Ports[0]
-		q.HTTP = &policy.HTTP{Method: "GET", Path: "/", Authority: "app", Version: tt.version, Headers: tt.said}
 		a, err := policy.NewSimulator(s).Ask(q)
 		if err != nil || a.Outcome != tt.want {
 			t.Errorf("%s: %s (%s) %v, want %s", tt.name, a.Outcome, a.Reason, err, tt.want)
@@ -136,12 +135,7 @@ spec:
 // through is TLS, of which the application makes nothing: that is refused.
 func TestServerNameOfRequest(t *testing.T) {
 	t.Parallel()
-	const more = `---
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: shop}
-spec: {template: {metadata: {labels: {app: web}}, spec: {serviceAccountName: web, containers: [{name: web, image: web:1}]}}}
----
+	const named = `---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
 metadata: {name: named, namespace: shop}
@@ -162,9 +156,8 @@ spec:
 		{"mTLS has one of its own", "mode: ISTIO_MUTUAL", "app.shop", policy.Deny},
 		{"bytes", "mode: SIMPLE", "", policy.Deny},
 	} {
-		s := snapshot(t, workloadYAML+more+"---\n"+dr("app", "shop", "host: app, trafficPolicy: {tls: {"+tt.settings+"}}"), "")
-		q := &policy.Question{From: policy.Caller{Workload: s.Workload("shop", "web")}, To: policy.Callee{Service: s.Service("shop", "app")}}
-		q.To.Port = q.To.Service.Ports[2]
+		s := snapshot(t, workloadYAML+webYAML+named+"---\n"+dr("app", "shop", "host: app, trafficPolicy: {tls: {"+tt.settings+"}}"), "")
+		q := asWeb(s, 2, nil)
 		if tt.authority != "" {
 			q.HTTP = &policy.HTTP{Method: "GET", Path: "/", Authority: tt.authority}
 		}
